@@ -1,0 +1,484 @@
+"""A two-layer neural network in one class, with numpy and nothing else.
+
+    net = TwoLayerNet(784, 100, 10, std="he", dtype=np.float32, rng=0)
+    net.train(X, y, X_val, y_val, learning_rate=0.1, epochs=10, optimizer="momentum", verbose=True)
+    accuracy = (net.predict(X_test) == y_test).mean()
+
+The network, for a batch X of N rows with D numbers each, H hidden units and C classes:
+
+    Z = X W1 + b1        (N, H)  before the activation function f
+    A = f(Z) * M         (N, H)  hidden units; M is the dropout mask, all ones without dropout
+    S = A W2 + b2        (N, C)  scores
+    P = softmax(S)       (N, C)  probabilities, p_j = exp(s_j) / sum_k exp(s_k) in each row
+    L = data loss of P and y + reg * (sum(W1**2) + sum(W2**2))
+
+This file stands alone: copy it wherever you need it.
+"""
+
+import math
+import os
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid")
+CRITERIA = ("softmax", "mse")
+OPTIMIZERS = {  # their options with the defaults
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "rmsprop": {"rho": 0.99, "eps": 1e-8},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+}
+FILE_FORMAT = 1  # of saved nets
+
+
+class TwoLayerNet:
+    """Fully connected network with one hidden layer and a softmax output, for classification.
+
+    input_size, hidden_size, output_size : numbers D, H, C of inputs, hidden units and classes, each >= 1.
+    std : standard deviation of the normally distributed weights (biases start at zero): a number >= 0, or
+        "zeros", "normal" (1), "xavier" (sqrt(2 / (fan_in + fan_out)), Glorot and Bengio 2010) or
+        "he" (sqrt(2 / fan_in), He et al. 2015).
+    activation : "relu", "leaky_relu" (slope `leak` in [0, 1) below zero), "tanh" or "sigmoid".
+    dropout : probability in [0, 1) that a hidden unit is dropped in training; the others are scaled by
+        1 / (1 - dropout), so that scoring needs no change (Srivastava et al. 2014, inverted).
+    criterion : "softmax" (cross-entropy) or "mse" (mean over examples and classes of the squared
+        difference between the probabilities and the one-hot labels).
+    dtype : np.float64 or np.float32, of the parameters and of all arithmetic.
+    rng : source of all random numbers: None for numpy's global generator (np.random.seed), or an int >= 0
+        or a np.random.Generator to be independent of it.
+
+    `params` is the dict of parameters: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); arrays of the same shapes
+    may be assigned to its keys. Wrong values raise ValueError, wrong types TypeError.
+    """
+
+    def __init__(self, input_size, hidden_size, output_size, std=1e-4, *, activation="relu", leak=0.01,
+                 dropout=0.0, criterion="softmax", dtype=np.float64, rng=None):  # fmt: skip
+        self.input_size = D = _number("input_size", input_size, "[1, inf)", Integral)
+        self.hidden_size = H = _number("hidden_size", hidden_size, "[1, inf)", Integral)
+        self.output_size = C = _number("output_size", output_size, "[1, inf)", Integral)
+        self.activation = _choice("activation", activation, ACTIVATIONS)
+        self.leak = _number("leak", leak, "[0, 1)")
+        self.dropout = _number("dropout", dropout, "[0, 1)")
+        self.criterion = _choice("criterion", criterion, CRITERIA)
+        self.dtype = np.dtype(_choice("dtype", np.dtype(dtype).name, ("float64", "float32")))
+        self.rng = _generator(rng)
+        self.params = {}
+        random = self.rng or np.random
+        for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
+            stds = {"zeros": 0.0, "normal": 1.0, "xavier": math.sqrt(2 / (fan_in + fan_out)),
+                    "he": math.sqrt(2 / fan_in)}  # fmt: skip
+            scale = (
+                stds[_choice("std", std, stds)] if isinstance(std, str) else _number("std", std, "[0, inf)")
+            )
+            W = scale * random.standard_normal((fan_in, fan_out)) if scale else np.zeros((fan_in, fan_out))
+            self.params[f"W{i}"] = W.astype(self.dtype)
+            self.params[f"b{i}"] = np.zeros(fan_out, self.dtype)
+
+    # ---- scores, loss and gradients
+
+    def loss(self, X, y=None, reg=0.0, *, rng=None):
+        """Scores of X or, given labels, the loss and its gradients.
+
+        X : (N, D), or (N, ...) with D numbers an example; any real dtype.
+        y : (N,) integer labels 0..C-1, or None.
+        reg : strength of the penalty reg * (sum(W1**2) + sum(W2**2)), >= 0.
+        rng : int or Generator to draw this call's dropout mask from, instead of the net's own.
+
+        Returns scores (N, C), nothing dropped, when y is None. Otherwise (loss, grads): a float, and a dict
+        keyed and shaped like `params`; hidden units are dropped as in training.
+        """
+        self._check_params()
+        if y is None:
+            return self._scores(self._check_X(X))
+        X, y = self._check_data(X, y)
+        reg, rng = _number("reg", reg, "[0, inf)"), _generator(rng)
+        return self._loss_and_grads(X, y, reg, {}, rng or self.rng)
+
+    def predict(self, X):
+        """Labels (N,) of X, (N, D) or (N, ...): the class with the highest score.
+
+        Raises FloatingPointError when a score is not finite, as after a training that diverged.
+        """
+        scores = self.loss(X)
+        if not np.isfinite(scores).all():
+            raise FloatingPointError("scores are not finite: the numbers in X or in params are too large")
+        return scores.argmax(axis=1)
+
+    def _scores(self, X):
+        """Scores of X, computed with some 10 MB of work at a time however long X is."""
+        scores, work = np.empty((len(X), self.output_size), self.dtype), {}
+        size = max(1, 2**21 // (self.input_size + 2 * self.hidden_size + self.output_size))
+        with np.errstate(all="ignore"):  # an overflow shows in the scores
+            for i in range(0, len(X), size):
+                scores[i : i + size] = self._forward(self._convert(X[i : i + size]), work)
+        return scores
+
+    def _buffer(self, work, name, *shape):
+        """An array to write into: made once for each `work` and name; fewer rows are a view of it."""
+        if name not in work or len(work[name]) < shape[0]:
+            work[name] = np.empty(shape, self.dtype)
+        return work[name][: shape[0]]
+
+    def _forward(self, X, work, dropout=0.0, rng=None):
+        """Scores of X. Leaves A in work["hidden"] and dA/dZ = f'(Z) * M in work["slope"]."""
+        p, shape = self.params, (len(X), self.hidden_size)
+        hidden, slope = self._buffer(work, "hidden", *shape), self._buffer(work, "slope", *shape)
+        np.dot(X, p["W1"], out=hidden)
+        hidden += p["b1"]  # Z = X W1 + b1
+        self._activate(hidden, slope)  # f(Z), f'(Z)
+        if dropout:
+            mask = self._buffer(work, "mask", *shape)
+            if rng is None:
+                mask[:] = np.random.random(shape)
+            else:
+                rng.random(out=mask, dtype=self.dtype)
+            np.greater_equal(mask, dropout, out=mask)
+            mask /= 1 - dropout  # M is 0 or 1 / (1 - dropout)
+            hidden *= mask  # A = f(Z) * M
+            slope *= mask
+        scores = np.dot(hidden, p["W2"], out=self._buffer(work, "scores", len(X), self.output_size))
+        scores += p["b2"]  # S = A W2 + b2
+        return scores
+
+    def _activate(self, Z, slope):
+        """Overwrite Z with f(Z) and slope with f'(Z)."""
+        if self.activation == "relu":
+            np.maximum(Z, 0, out=Z)
+            np.greater(Z, 0, out=slope)  # f' = 1 where z > 0, else 0
+        elif self.activation == "leaky_relu":
+            np.greater(Z, 0, out=slope)
+            np.maximum(slope, self.leak, out=slope)  # f' = 1 where z > 0, else leak
+            Z *= slope  # f = f' z
+        elif self.activation == "tanh":
+            np.exp(-2 * np.abs(Z), out=slope)  # t
+            np.tanh(Z, out=Z)
+            slope *= np.square(1 + np.abs(Z))  # f' = 1 - f**2 = t (1 + |f|)**2, not 0 where f rounds to 1
+        else:
+            np.exp(-np.abs(Z), out=slope)  # t
+            t1 = 1 + slope
+            np.exp(np.minimum(Z, 0, out=Z), out=Z)
+            Z /= t1  # f = 1 / (1 + exp(-z)) = exp(min(z, 0)) / (1 + t), which cannot overflow
+            slope /= np.square(t1)  # f' = f (1 - f) = t / (1 + t)**2, not 0 where f rounds to 1
+
+    def _data_loss(self, S, y):
+        """Data loss and dL/dS; S is overwritten."""
+        (N, C), rows = S.shape, np.arange(len(S))
+        S -= S.max(axis=1, keepdims=True)  # leaves P as it is, and exp(S) <= 1 cannot overflow
+        s_y = S[rows, y]
+        P = np.exp(S, out=S)
+        P[rows, y] = 0
+        others = P.sum(axis=1)  # sum of exp(s_j) over the wrong classes
+        total = others + np.exp(s_y)
+        wrong = others / total  # 1 - p_y, exact to the last digits where p_y is close to 1
+        P /= total[:, None]
+        P[rows, y] = -wrong  # now P holds E = P - Y, where Y is one-hot
+        if self.criterion == "softmax":
+            # L = mean of -log p_y = log(total) - s_y; total - 1 = others + (exp(s_y) - 1) is exact, see above
+            loss = (np.sum(np.log1p(others + np.expm1(s_y))) - np.sum(s_y)) / N
+            P /= N  # dL/dS = (P - Y) / N
+        else:
+            # L = mean of E**2. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
+            # dL/ds_k = p_k (g_k - sum_j p_j g_j), where sum_j p_j e_j = sum(E**2) - wrong, as P = E + Y
+            square = np.sum(P * P, axis=1)
+            loss = np.mean(square) / C
+            G = 2 / (N * C) * (P + (wrong - square)[:, None])
+            G[rows, y] = -2 / (N * C) * square
+            P[rows, y] = np.exp(s_y) / total
+            P *= G
+        return float(loss), P
+
+    def _loss_and_grads(self, X, y, reg, work, rng):
+        """Loss and gradients for a batch of the net's dtype; the gradients are buffers in `work`."""
+        p, grads = self.params, {}
+        with np.errstate(all="ignore"):  # an overflow shows in the loss
+            loss, dS = self._data_loss(self._forward(X, work, self.dropout, rng), y)
+            A, slope = work["hidden"][: len(X)], work["slope"][: len(X)]
+            for name, w in p.items():
+                grads[name] = self._buffer(work, "d" + name, *w.shape)
+            np.dot(A.T, dS, out=grads["W2"])  # dL/dW2 = A^T dL/dS
+            np.sum(dS, axis=0, out=grads["b2"])  # dL/db2 = sum over the rows of dL/dS
+            dZ = np.dot(dS, p["W2"].T, out=self._buffer(work, "dZ", *A.shape))  # dL/dA = dL/dS W2^T
+            dZ *= slope  # dL/dZ = dL/dA * f'(Z) * M
+            np.dot(X.T, dZ, out=grads["W1"])  # dL/dW1 = X^T dL/dZ
+            np.sum(dZ, axis=0, out=grads["b1"])  # dL/db1 = sum over the rows of dL/dZ
+            if reg:
+                for name in ("W1", "W2"):
+                    for w, g in _blocks(p[name], grads[name]):
+                        g += 2 * reg * w  # d(reg * w**2)/dw
+            return loss + self._penalty(reg), grads
+
+    def _penalty(self, reg):
+        return reg * sum(float(np.vdot(self.params[W], self.params[W])) for W in ("W1", "W2")) if reg else 0.0
+
+    # ---- training
+
+    def train(self, X, y, X_val, y_val, learning_rate=1e-3, learning_rate_decay=0.95, reg=5e-6,
+              num_iters=100, batch_size=200, verbose=False, *, epochs=None, optimizer="sgd",
+              **optimizer_options):  # fmt: skip
+        """Train by mini-batch gradient descent; returns the history.
+
+        X, y, X_val, y_val : examples and labels to train on and to validate with, as for `loss`.
+        learning_rate : a number > 0, multiplied by learning_rate_decay at the end of every epoch; or a
+            function of progress in [0, 1) that returns each step's rate >= 0 (no decay then).
+        reg : strength of the L2 penalty, as for `loss`.
+        num_iters : cs231n's loop: so many steps on batch_size rows drawn with replacement. An "epoch" ends
+            after each step `it` with it % max(N / batch_size, 1) == 0, the very first included.
+        epochs : instead of num_iters: so many passes over all rows, newly shuffled each time; the last
+            batch of a pass is as short as it comes.
+        verbose : print a line every 100 steps (num_iters) or every epoch (epochs).
+        optimizer, optimizer_options : "sgd"; "momentum" (momentum=0.9); "rmsprop" (rho=0.99, eps=1e-8);
+            "adam" (beta1=0.9, beta2=0.999, eps=1e-8). Velocities and moments start at zero in each call.
+
+        Returns a dict of lists of floats: 'loss_history', one a step, and one an epoch: 'train_acc_history'
+        (on its last batch), 'val_acc_history', 'val_loss_history' (penalty included) and
+        'learning_rate_history' (of its last step).
+
+        Raises FloatingPointError at a loss that is not finite; `params` are those that gave it.
+        """
+        X, y = self._check_data(X, y)
+        X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
+        schedule = learning_rate if callable(learning_rate) else None
+        rate = None if schedule else _number("learning_rate", learning_rate, "(0, inf)")
+        decay = _number("learning_rate_decay", learning_rate_decay, "(0, inf)")
+        reg = _number("reg", reg, "[0, inf)")
+        N, batch_size = len(X), _number("batch_size", batch_size, "[1, inf)", Integral)
+        options = _optimizer_options(optimizer, optimizer_options)
+        if epochs is None:
+            steps, epoch_steps = _number("num_iters", num_iters, "[1, inf)", Integral), max(N / batch_size, 1)
+        elif num_iters == 100:  # its default
+            epoch_steps = math.ceil(N / batch_size)
+            steps = _number("epochs", epochs, "[1, inf)", Integral) * epoch_steps
+        else:
+            raise ValueError(
+                f"give num_iters or epochs, not both: got num_iters={num_iters!r}, epochs={epochs!r}"
+            )
+        self._check_params()
+        self.params.update({name: w.copy() for name, w in self.params.items()})  # others may hold the arrays
+
+        random, work = self.rng or np.random, {}
+        slots = range({"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer])
+        state = {name: [np.zeros_like(w) for _ in slots] for name, w in self.params.items()}
+        kinds = ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")
+        history = {f"{kind}_history": [] for kind in kinds}
+        for it in range(steps):
+            if epochs is None:
+                rows = random.choice(N, batch_size)
+                epoch_ends = it % epoch_steps == 0
+            else:
+                first = it % epoch_steps * batch_size
+                if first == 0:
+                    order = random.permutation(N)
+                rows = order[first : first + batch_size]
+                epoch_ends = first + batch_size >= N
+            X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
+            np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
+
+            if schedule:
+                rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)")
+            loss, grads = self._loss_and_grads(X_batch, y_batch, reg, work, self.rng)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}: try a smaller "
+                    "learning_rate, X of zero mean and a range near 1, or a smaller std"
+                )
+            history["loss_history"].append(loss)
+            for name, w in self.params.items():
+                for block in _blocks(w, grads[name], *state[name]):
+                    optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, **options)
+
+            if epoch_ends:
+                val_loss, val_acc = self._evaluate(X_val, y_val, reg)
+                train_acc = float(np.mean(self.predict(X_batch) == y_batch))
+                for kind, value in zip(kinds[1:], (train_acc, val_acc, val_loss, rate), strict=True):
+                    history[f"{kind}_history"].append(value)
+                rate = rate if schedule else rate * decay
+            if verbose and epochs is None and it % 100 == 0:
+                print(f"iteration {it} / {steps}: loss {loss:f}")
+            elif verbose and epochs is not None and epoch_ends:
+                epoch = (it + 1) // epoch_steps
+                print(
+                    f"epoch {epoch} / {epochs}: loss {loss:f}, val loss {val_loss:f}, val acc {val_acc:.4f}"
+                )
+        return history
+
+    def _evaluate(self, X, y, reg):
+        """Loss, nothing dropped and penalty included, and accuracy."""
+        scores = self._scores(X)
+        accuracy = float(np.mean(scores.argmax(axis=1) == y))
+        return self._data_loss(scores, y)[0] + self._penalty(reg), accuracy
+
+    # ---- files
+
+    def save(self, path):
+        """Write the net to `path` as .npz: parameters and options, but not its generator.
+
+        The file appears whole or not at all; what stood there before stays until then.
+        """
+        self._check_params()
+        options = {name: getattr(self, name) for name in ("activation", "leak", "dropout", "criterion")}
+        _write_npz(path, {"format": FILE_FORMAT, **options, **self.params})
+
+    @classmethod
+    def load(cls, path):
+        """The net that `save` wrote to `path`; its rng is None, numpy's global generator.
+
+        Raises ValueError, naming the file, when it is damaged or no saved net.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                data = {name: file[name] for name in file.files}
+            if (found := data.pop("format").item()) != FILE_FORMAT:
+                raise ValueError(f"its format is {found}, this version reads {FILE_FORMAT}")
+            params = {name: data.pop(name) for name in ("W1", "b1", "W2", "b2")}
+            (D, H), (_, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
+            net = cls(D, H, C, "zeros", dtype=dtype, **{name: value.item() for name, value in data.items()})
+            net.params.update(params)
+            net._check_params()
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or no saved TwoLayerNet: {error}") from error
+        return net
+
+    # ---- checks of arguments
+
+    def _check_X(self, X, name="X"):
+        """X as an array (N, D) of its own dtype."""
+        X = _array(name, X)
+        if X.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got dtype {X.dtype}")
+        if X.ndim == 0 or len(X) == 0 or math.prod(X.shape[1:]) != self.input_size:
+            raise ValueError(f"{name} must have shape (N, ...) with N >= 1 examples of input_size="
+                             f"{self.input_size} numbers each, got shape {X.shape}")  # fmt: skip
+        return X.reshape(len(X), -1)
+
+    def _convert(self, X, name="X"):
+        """X as a contiguous array of the net's dtype, which it may be already."""
+        with np.errstate(over="ignore"):  # an overflow shows below
+            X = np.ascontiguousarray(X, dtype=self.dtype)
+        if not (np.isfinite(X.min()) and np.isfinite(X.max())):  # min and max of NaN are NaN
+            raise ValueError(f"{name} has NaN, infinite values or values too large for {self.dtype}")
+        return X
+
+    def _check_data(self, X, y, X_name="X", y_name="y"):
+        """X as an array (N, D) of the net's dtype and y as indices (N,)."""
+        X, y = self._check_X(X, X_name), _array(y_name, y)
+        if y.shape != (len(X),):
+            raise ValueError(
+                f"{y_name} must have shape ({len(X)},), one label a row of {X_name}, got {y.shape}"
+            )
+        if y.dtype.kind not in "iu":
+            raise ValueError(f"{y_name} must hold integers, got dtype {y.dtype}")
+        if y.min() < 0 or y.max() >= self.output_size:
+            raise ValueError(f"{y_name} must be in 0..{self.output_size - 1}, got {y.min()}..{y.max()}")
+        return self._convert(X, X_name), y.astype(np.intp)
+
+    def _check_params(self):
+        """See that `params`, to which anyone may assign, are what the formulas expect."""
+        D, H, C = self.input_size, self.hidden_size, self.output_size
+        shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
+        if list(self.params) != list(shapes):
+            raise ValueError(f"params must have the keys {list(shapes)}, got {list(self.params)}")
+        for name, shape in shapes.items():
+            w = _array(f"params[{name!r}]", self.params[name])
+            if w.shape != shape or w.dtype.kind not in "iuf":
+                raise ValueError(
+                    f"params[{name!r}] must be numbers of shape {shape}, got {w.dtype}, {w.shape}"
+                )
+            self.params[name] = np.ascontiguousarray(w, dtype=self.dtype)
+
+
+def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, **options):
+    """Update parameters w in place, given their gradient g.
+
+    state : arrays like w that begin at zero and are updated too: none for "sgd", v for "momentum", s for
+        "rmsprop", m and s for "adam".
+    step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
+    options : all of OPTIMIZERS[optimizer].
+    """
+    o, lr = options, learning_rate
+    if optimizer == "sgd":
+        w -= lr * g
+    elif optimizer == "momentum":
+        (v,) = state
+        v *= o["momentum"]
+        v -= lr * g  # v = momentum * v - lr * g
+        w += v
+    elif optimizer == "rmsprop":  # Tieleman and Hinton 2012
+        (s,) = state
+        s *= o["rho"]
+        s += (1 - o["rho"]) * g * g  # s = rho * s + (1 - rho) * g**2
+        w -= lr * g / (np.sqrt(s) + o["eps"])
+    else:  # "adam", Kingma and Ba 2015
+        m, s = state
+        m *= o["beta1"]
+        m += (1 - o["beta1"]) * g  # m = beta1 * m + (1 - beta1) * g
+        s *= o["beta2"]
+        s += (1 - o["beta2"]) * g * g  # s = beta2 * s + (1 - beta2) * g**2
+        w -= lr / (1 - o["beta1"] ** step) * m / (np.sqrt(s / (1 - o["beta2"] ** step)) + o["eps"])
+
+
+def _blocks(*arrays):
+    """Matching flat pieces of contiguous arrays that stay in a core's cache between two operations.
+
+    SGD with L2 on 3072 x 512 float32 weights: 0.95 ms in pieces, 1.87 ms in whole arrays.
+    """
+    flat = [a.reshape(-1) for a in arrays]
+    for i in range(0, flat[0].size, 65536):
+        yield [a[i : i + 65536] for a in flat]
+
+
+def _write_npz(path, arrays):
+    """np.savez to a temporary file in the same folder, which then takes the name."""
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _array(name, value):
+    if np.ma.isMaskedArray(value):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be lost: fill it first, {name}.filled(0)"
+        )
+    return np.asarray(value)
+
+
+def _choice(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def _number(name, value, interval, kind=Real):
+    """value as a Python float or int, once it is known to lie in an interval such as "[0, 1)"."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        noun = "an integer" if kind is Integral else "a number"
+        raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
+    low, high = map(float, interval[1:-1].split(","))
+    if not (low < value < high or (value == low and interval[0] == "[")):
+        raise ValueError(f"{name} must be in {interval}, got {value!r}")
+    return int(value) if kind is Integral else float(value)  # numpy's float64 would widen float32 arrays
+
+
+def _generator(rng):
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(_number("rng", rng, "[0, inf)", Integral))
+
+
+def _optimizer_options(optimizer, given):
+    options = OPTIMIZERS[_choice("optimizer", optimizer, OPTIMIZERS)]
+    for name, value in given.items():
+        if name not in options:
+            raise TypeError(f"unknown option {name}={value!r}; {optimizer!r} takes {list(options) or 'none'}")
+        options = {**options, name: _number(name, value, "(0, inf)" if name == "eps" else "[0, 1)")}
+    return options
