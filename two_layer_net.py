@@ -194,6 +194,9 @@ class TwoLayerNet:
         p, grads = self.params, {}
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             loss, dS = self._data_loss(self._forward(X, work, self.dropout, rng), y)
+            # Products of subnormal numbers are slow. A float32 net that was sure of its training labels
+            # (mnist5k, 256 hidden units) took 3.3 s without this line and 0.8 s with it.
+            dS[np.abs(dS) < np.finfo(self.dtype).tiny / np.finfo(self.dtype).eps] = 0
             A, slope = work["hidden"][: len(X)], work["slope"][: len(X)]
             for name, w in p.items():
                 grads[name] = self._buffer(work, "d" + name, *w.shape)
