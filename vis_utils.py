@@ -146,7 +146,7 @@ def plot_history(history, *, title=None, path=None):
     left.set_ylabel("loss" if scale == "linear" else "loss (log scale)")
     line(right, np.arange(1, len(train_acc) + 1), 100 * train_acc, "training batch", BLUE, "o-", 6)
     line(right, np.arange(1, len(val_acc) + 1), 100 * val_acc, "validation", RED, "s--", 4)
-    right.set(title="Accuracy", xlabel="record (one per epoch)", ylabel="accuracy (%)")
+    right.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)")
     for ax, length in ((left, steps), (right, max(len(train_acc), len(val_acc)))):
         ax.grid(True, alpha=0.3)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
