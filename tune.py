@@ -73,27 +73,30 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, epochs=EPOCHS, batch_size=BATC
     if isinstance(data, str):
         data = load_dataset(data)
     workers = os.cpu_count() if workers is None else workers
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers must be an integer of at least 1, got {workers!r}")
+    for name, value, least in (("workers", workers, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     grid = [dict(zip(COLUMNS[1:4], values, strict=True)) for values in itertools.product(hidden, lr, reg)]
     if not grid:
         raise ValueError(f"hidden, lr and reg must each have a value, got {hidden}, {lr}, {reg}")
     training = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     row = np.zeros((1, 1), np.float32), np.zeros(1, int)
+    once = min(epochs, 1) if isinstance(epochs, int) else epochs
     for settings in grid:  # let the class check them all, in a moment, on a net of one input and one class
-        _train(row * 2, 1, settings, **{**training, "epochs": epochs and min(epochs, 1)})
+        _train(row * 2, 1, settings, **{**training, "epochs": once})
     if out is not None:
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
 
     trials, start = [], time.perf_counter()
     cost = [settings["hidden_size"] for settings in grid]  # roughly in proportion to the seconds
-    with _shared(data) as arrays, _pool(workers) as pool:
+    with _shared(data) as arrays, worker_pool(workers) as pool:
         futures = {}
         for i in sorted(
             range(len(grid)), key=lambda i: -cost[i]
         ):  # the longest first: no core waits at the end
-            futures[pool.submit(_trial, arrays, len(data.class_names), grid[i], training)] = i
+            with _signals_later():
+                futures[pool.submit(_trial, arrays, len(data.class_names), grid[i], training)] = i
         for future in as_completed(futures):
             trial = {"trial": futures[future] + 1, **grid[futures[future]], **future.result()}
             trials = sorted([*trials, trial], key=_rank)
@@ -145,7 +148,7 @@ def _rank(trial):
 
 
 @contextmanager
-def _pool(workers):
+def worker_pool(workers):
     """An executor of new processes that have one BLAS thread each and end with this one."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # in force before a worker imports numpy, as it is spawned
@@ -158,8 +161,23 @@ def _pool(workers):
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+@contextmanager
+def _signals_later():
+    """Hold Ctrl-C back while a worker is started: it inherits that, so no traceback from so early."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker():
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once and without a traceback
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     def follow():
         multiprocessing.parent_process().join()

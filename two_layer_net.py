@@ -15,8 +15,10 @@ The network, for a batch X of N rows with D numbers each, H hidden units and C c
 This file stands alone: copy it wherever you need it.
 """
 
+import json
 import math
 import os
+import zlib
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -30,7 +32,7 @@ OPTIMIZERS = {  # their options with the defaults
     "rmsprop": {"rho": 0.99, "eps": 1e-8},
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
-FILE_FORMAT = 1  # of saved nets
+FILE_FORMAT = 1  # of saved nets and checkpoints
 
 
 class TwoLayerNet:
@@ -218,7 +220,8 @@ class TwoLayerNet:
     # ---- training
 
     def train(self, X, y, X_val, y_val, learning_rate=1e-3, learning_rate_decay=0.95, reg=5e-6,
-              num_iters=100, batch_size=200, verbose=False, *, epochs=None, optimizer="sgd",
+              num_iters=100, batch_size=200, verbose=False, *, epochs=None, optimizer="sgd", augment=None,
+              callback=None, checkpoint=None, resume=False, keep_best=False,
               **optimizer_options):  # fmt: skip
         """Train by mini-batch gradient descent; returns the history.
 
@@ -233,13 +236,22 @@ class TwoLayerNet:
         verbose : print a line every 100 steps (num_iters) or every epoch (epochs).
         optimizer, optimizer_options : "sgd"; "momentum" (momentum=0.9); "rmsprop" (rho=0.99, eps=1e-8);
             "adam" (beta1=0.9, beta2=0.999, eps=1e-8). Velocities and moments start at zero in each call.
+        augment : function (X_batch, rng) -> X_batch, called at each step. Its rows have the shape they have
+            in X; rng is the net's Generator, or the module np.random where the net has none.
+        callback : function (net, history), called after each epoch; training stops when it returns True.
+        checkpoint : path of a file that is written after each epoch and holds all that is needed to go on.
+        resume : go on from the file `checkpoint` if there is one. The end has the same bits as without the
+            interruption. num_iters or epochs may be larger than before unless learning_rate is a function.
+        keep_best : end with the parameters of the epoch that had the highest validation accuracy.
 
         Returns a dict of lists of floats: 'loss_history', one a step, and one an epoch: 'train_acc_history'
         (on its last batch), 'val_acc_history', 'val_loss_history' (penalty included) and
         'learning_rate_history' (of its last step).
 
-        Raises FloatingPointError at a loss that is not finite; `params` are those that gave it.
+        Raises FloatingPointError at a loss that is not finite; `params` are those that gave it. ValueError
+        for a checkpoint that other settings or data have written; it stays as it is.
         """
+        shape = np.shape(X)[1:]
         X, y = self._check_data(X, y)
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
         schedule = learning_rate if callable(learning_rate) else None
@@ -257,15 +269,36 @@ class TwoLayerNet:
             raise ValueError(
                 f"give num_iters or epochs, not both: got num_iters={num_iters!r}, epochs={epochs!r}"
             )
+        for name, function in (("augment", augment), ("callback", callback)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function or None, got {function!r}")
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
+        if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+            raise FileNotFoundError(f"checkpoint={str(checkpoint)!r}: there is no folder to write it to")
         self._check_params()
-        self.params.update({name: w.copy() for name, w in self.params.items()})  # others may hold the arrays
 
-        random, work = self.rng or np.random, {}
+        self.params.update({name: w.copy() for name, w in self.params.items()})  # others may hold the arrays
         slots = range({"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer])
-        state = {name: [np.zeros_like(w) for _ in slots] for name, w in self.params.items()}
+        state = {f"{name}_{i}": np.zeros_like(w) for name, w in self.params.items() for i in slots}
         kinds = ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")
         history = {f"{kind}_history": [] for kind in kinds}
-        for it in range(steps):
+        done = {"steps": 0, "rate": rate, "best_val_acc": -1.0, "stopped": False}
+        if checkpoint is not None:
+            call = {
+                **self._options(), "sizes": [w.shape for w in self.params.values()], "dtype": self.dtype.name,
+                "generator": "global" if self.rng is None else type(self.rng.bit_generator).__name__,
+                "loop": "num_iters" if epochs is None else "epochs", "steps": steps if schedule else None,
+                "learning_rate": rate, "learning_rate_decay": decay, "reg": reg, "batch_size": batch_size,
+                "optimizer": optimizer, **options, "augment": augment is not None,
+                "keep_best": bool(keep_best), "rows": (N, len(X_val)),
+                "checksums": [zlib.crc32(a) for a in (X, y, X_val, y_val)],
+            }  # fmt: skip
+            if resume and os.path.exists(checkpoint):
+                done = self._read_checkpoint(checkpoint, call, state, history)
+
+        random, work = self.rng or np.random, {}
+        for it in range(done["steps"], 0 if done["stopped"] else steps):
             if epochs is None:
                 rows = random.choice(N, batch_size)
                 epoch_ends = it % epoch_steps == 0
@@ -277,34 +310,60 @@ class TwoLayerNet:
                 epoch_ends = first + batch_size >= N
             X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
             np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
+            if augment:
+                X_batch = self._check_X(augment(X_batch.reshape(-1, *shape), random), "augment(X_batch, rng)")
+                X_batch = np.ascontiguousarray(X_batch, dtype=self.dtype)
+                if len(X_batch) != len(rows):
+                    raise ValueError(
+                        f"augment(X_batch, rng) must keep the {len(rows)} rows, got {len(X_batch)}"
+                    )
 
-            if schedule:
-                rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)")
+            rate = (
+                _number("learning_rate(progress)", schedule(it / steps), "[0, inf)")
+                if schedule
+                else done["rate"]
+            )
             loss, grads = self._loss_and_grads(X_batch, y_batch, reg, work, self.rng)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}: try a smaller "
-                    "learning_rate, X of zero mean and a range near 1, or a smaller std"
-                )
+            self._check_finite(loss, it, steps, rate)
             history["loss_history"].append(loss)
-            for name, w in self.params.items():
-                for block in _blocks(w, grads[name], *state[name]):
-                    optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, **options)
+            with np.errstate(all="ignore"):  # an overflow shows in the next loss
+                for name, w in self.params.items():
+                    for block in _blocks(w, grads[name], *[state[f"{name}_{i}"] for i in slots]):
+                        optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, **options)
 
-            if epoch_ends:
-                val_loss, val_acc = self._evaluate(X_val, y_val, reg)
-                train_acc = float(np.mean(self.predict(X_batch) == y_batch))
-                for kind, value in zip(kinds[1:], (train_acc, val_acc, val_loss, rate), strict=True):
-                    history[f"{kind}_history"].append(value)
-                rate = rate if schedule else rate * decay
             if verbose and epochs is None and it % 100 == 0:
                 print(f"iteration {it} / {steps}: loss {loss:f}")
-            elif verbose and epochs is not None and epoch_ends:
+            if not epoch_ends:
+                continue
+            train_loss, train_acc = self._evaluate(X_batch, y_batch, reg)
+            val_loss, val_acc = self._evaluate(X_val, y_val, reg)
+            self._check_finite(train_loss + val_loss, it, steps, rate)
+            for kind, value in zip(kinds[1:], (train_acc, val_acc, val_loss, rate), strict=True):
+                history[f"{kind}_history"].append(value)
+            if verbose and epochs is not None:
                 epoch = (it + 1) // epoch_steps
                 print(
                     f"epoch {epoch} / {epochs}: loss {loss:f}, val loss {val_loss:f}, val acc {val_acc:.4f}"
                 )
+            if keep_best and val_acc > done["best_val_acc"]:
+                done["best_val_acc"] = val_acc
+                state.update({f"best_{name}": w.copy() for name, w in self.params.items()})
+            stopped = callback is not None and bool(callback(self, history))
+            done.update(steps=it + 1, rate=None if schedule else rate * decay, stopped=stopped)
+            if checkpoint is not None:
+                self._write_checkpoint(checkpoint, call, done, state, history)
+            if stopped:
+                break
+        if keep_best and done["best_val_acc"] >= 0:
+            self.params.update({name: state[f"best_{name}"].copy() for name in self.params})
         return history
+
+    def _check_finite(self, loss, it, steps, rate):
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}: try a smaller "
+                "learning_rate, X of zero mean and a range near 1, or a smaller std"
+            )
 
     def _evaluate(self, X, y, reg):
         """Loss, nothing dropped and penalty included, and accuracy."""
@@ -321,8 +380,10 @@ class TwoLayerNet:
         The file appears whole or not at all; what stood there before stays until then.
         """
         self._check_params()
-        options = {name: getattr(self, name) for name in ("activation", "leak", "dropout", "criterion")}
-        _write_npz(path, {"format": FILE_FORMAT, **options, **self.params})
+        _write_npz(path, {"format": FILE_FORMAT, **self._options(), **self.params})
+
+    def _options(self):
+        return {name: getattr(self, name) for name in ("activation", "leak", "dropout", "criterion")}
 
     @classmethod
     def load(cls, path):
@@ -330,21 +391,44 @@ class TwoLayerNet:
 
         Raises ValueError, naming the file, when it is damaged or no saved net.
         """
+        data = _read_npz(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                data = {name: file[name] for name in file.files}
-            if (found := data.pop("format").item()) != FILE_FORMAT:
-                raise ValueError(f"its format is {found}, this version reads {FILE_FORMAT}")
             params = {name: data.pop(name) for name in ("W1", "b1", "W2", "b2")}
             (D, H), (_, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
             net = cls(D, H, C, "zeros", dtype=dtype, **{name: value.item() for name, value in data.items()})
             net.params.update(params)
             net._check_params()
-        except OSError:
-            raise
         except Exception as error:
             raise ValueError(f"{path} is damaged or no saved TwoLayerNet: {error}") from error
         return net
+
+    def _write_checkpoint(self, path, call, done, state, history):
+        generator = np.random.get_state(legacy=False) if self.rng is None else self.rng.bit_generator.state
+        text = json.dumps([call, done, generator], default=np.ndarray.tolist)
+        _write_npz(path, {"format": FILE_FORMAT, "checkpoint": text, **self.params, **state, **history})
+
+    def _read_checkpoint(self, path, call, state, history):
+        """What was done; restores params, generator, state and history if the checkpoint fits the call."""
+        data = _read_npz(path)
+        try:
+            then, done, generator = json.loads(data.pop("checkpoint").item())
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or no checkpoint: {error}") from error
+        for key, value in json.loads(json.dumps(call)).items():
+            if key not in then or then[key] != value:
+                raise ValueError(
+                    f"checkpoint {path} is of other training: {key} was {then.get(key)}, is {value}"
+                )
+        if self.rng is None:
+            np.random.set_state(generator)
+        else:
+            self.rng.bit_generator.state = generator
+        for name, array in data.items():
+            if name in history:
+                history[name] += array.tolist()
+            else:
+                (self.params if name in self.params else state)[name] = array
+        return done
 
     # ---- checks of arguments
 
@@ -446,6 +530,20 @@ def _write_npz(path, arrays):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _read_npz(path):
+    """The arrays in a file of `_write_npz`, without its format number."""
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                data = {name: arrays[name] for name in arrays.files}
+            found = data.pop("format").item()
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or was not written by TwoLayerNet: {error}") from error
+    if found != FILE_FORMAT:
+        raise ValueError(f"{path} has format {found}; this version reads format {FILE_FORMAT}")
+    return data
 
 
 def _array(name, value):

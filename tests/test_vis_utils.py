@@ -331,7 +331,7 @@ def test_history_of_a_real_run(tmp_path):
     left, right = fig.axes
     assert fig.get_suptitle() == "My run"
     assert (left.get_xlabel(), left.get_ylabel()) == ("step (mini-batch)", "loss")
-    assert "%" in right.get_ylabel() and "record" in right.get_xlabel()
+    assert "%" in right.get_ylabel() and "epoch" in right.get_xlabel()
     x, loss = lines(left)["training batch"]
     np.testing.assert_array_equal(x, np.arange(1, 13))
     np.testing.assert_array_equal(loss, record["loss_history"])
@@ -602,10 +602,17 @@ def test_sweep_puts_every_trial_in_its_cell():
 
 
 def test_sweep_colours_share_one_scale():
-    fig = plot_sweep([trial(50, val_acc=0.2), trial(100, val_acc=0.6), trial(200, val_acc=0.4)])
+    fig = plot_sweep([trial(50, val_acc=0.5), trial(100, val_acc=0.6), trial(200, val_acc=0.55)])
     colors = [to_hex(ax.patches[0].get_facecolor()) for ax in maps(fig)]
     assert colors == [to_hex(matplotlib.colormaps["viridis"](share)) for share in (0.0, 1.0, 0.5)]
-    assert fig.axes[-1].get_ylim() == pytest.approx((20, 60))
+    assert fig.axes[-1].get_ylim() == pytest.approx((50, 60))
+
+
+def test_sweep_colours_tell_the_good_ones_apart():
+    fig = plot_sweep([trial(50, val_acc=0.1), trial(100, val_acc=0.9), trial(200, val_acc=0.8)])
+    colors = [to_hex(ax.patches[0].get_facecolor()) for ax in maps(fig)]
+    assert colors == [to_hex(matplotlib.colormaps["viridis"](share)) for share in (0.0, 1.0, 0.5)]
+    assert fig.axes[-1].get_ylim() == pytest.approx((70, 90))
 
 
 def stars(fig):
