@@ -22,9 +22,9 @@ TOLERANCE = 1e-7  # of the table
 
 def rel_error(x, y):
     """Largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|)."""
-    x, y = np.asarray(x), np.asarray(y)
-    if x.shape != y.shape:
-        raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}")
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x.shape != y.shape or x.size == 0:
+        raise ValueError(f"x and y must have the same shape and not be empty, got {x.shape} and {y.shape}")
     return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
 
 

@@ -26,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import lru_cache
 from multiprocessing.shared_memory import SharedMemory
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -73,20 +74,26 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, epochs=EPOCHS, batch_size=BATC
     if isinstance(data, str):
         data = load_dataset(data)
     workers = os.cpu_count() if workers is None else workers
-    for name, value, least in (("workers", workers, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    for name, value, least in (("workers", workers, 1), ("seed", seed, 0), ("epochs", epochs, 1)):
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, values in (("hidden", hidden), ("lr", lr), ("reg", reg)):
+        if isinstance(values, str) or not np.iterable(values) or len(values) == 0:
+            raise ValueError(f"{name} must be a list of at least one value, got {values!r}")
+    if not len(data.X_val):
+        raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
     grid = [dict(zip(COLUMNS[1:4], values, strict=True)) for values in itertools.product(hidden, lr, reg)]
-    if not grid:
-        raise ValueError(f"hidden, lr and reg must each have a value, got {hidden}, {lr}, {reg}")
     training = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     row = np.zeros((1, 1), np.float32), np.zeros(1, int)
-    once = min(epochs, 1) if isinstance(epochs, int) else epochs
     for settings in grid:  # let the class check them all, in a moment, on a net of one input and one class
-        _train(row * 2, 1, settings, **{**training, "epochs": once})
+        _train(row * 2, 1, settings, **{**training, "epochs": 1})
     if out is not None:
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
+        for name in ("trials.csv", "best.npz"):
+            (out / name).unlink(missing_ok=True)  # of an earlier sweep
 
     trials, start = [], time.perf_counter()
     cost = [settings["hidden_size"] for settings in grid]  # roughly in proportion to the seconds
@@ -290,10 +297,8 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print(
-            f"\nstopped; {out / 'trials.csv'} and {out / 'best.npz'} hold the trials that were done",
-            file=sys.stderr,
-        )
+        kept = [str(out / name) for name in ("trials.csv", "best.npz") if (out / name).exists()]
+        print(f"\nstopped; done so far: {' and '.join(kept) or 'nothing'}", file=sys.stderr)
         return 130
 
     best = trials[0]

@@ -178,7 +178,7 @@ class TwoLayerNet:
         P[rows, y] = -wrong  # now P holds E = P - Y, where Y is one-hot
         if self.criterion == "softmax":
             # L = mean of -log p_y = log(total) - s_y; total - 1 = others + (exp(s_y) - 1) is exact, see above
-            loss = (np.sum(np.log1p(others + np.expm1(s_y))) - np.sum(s_y)) / N
+            loss = np.mean(np.log1p(others + np.expm1(s_y))) - np.mean(s_y)
             P /= N  # dL/dS = (P - Y) / N
         else:
             # L = mean of E**2. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
@@ -272,6 +272,8 @@ class TwoLayerNet:
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
+        if not isinstance(checkpoint, str | os.PathLike | None):
+            raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
         if resume and checkpoint is None:
             raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
         if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
@@ -295,7 +297,7 @@ class TwoLayerNet:
                 "checksums": [zlib.crc32(a) for a in (X, y, X_val, y_val)],
             }  # fmt: skip
             if resume and os.path.exists(checkpoint):
-                done = self._read_checkpoint(checkpoint, call, state, history)
+                done = self._read_checkpoint(checkpoint, call, steps, state, history)
 
         random, work = self.rng or np.random, {}
         for it in range(done["steps"], 0 if done["stopped"] else steps):
@@ -354,6 +356,8 @@ class TwoLayerNet:
                 self._write_checkpoint(checkpoint, call, done, state, history)
             if stopped:
                 break
+        if done["steps"] < steps and not done["stopped"]:  # nothing has looked at the last step's parameters
+            self._check_finite(self._evaluate(X_val, y_val, reg)[0], steps - 1, steps, rate)
         if keep_best and done["best_val_acc"] >= 0:
             self.params.update({name: state[f"best_{name}"].copy() for name in self.params})
         return history
@@ -407,7 +411,7 @@ class TwoLayerNet:
         text = json.dumps([call, done, generator], default=np.ndarray.tolist)
         _write_npz(path, {"format": FILE_FORMAT, "checkpoint": text, **self.params, **state, **history})
 
-    def _read_checkpoint(self, path, call, state, history):
+    def _read_checkpoint(self, path, call, steps, state, history):
         """What was done; restores params, generator, state and history if the checkpoint fits the call."""
         data = _read_npz(path)
         try:
@@ -419,6 +423,10 @@ class TwoLayerNet:
                 raise ValueError(
                     f"checkpoint {path} is of other training: {key} was {then.get(key)}, is {value}"
                 )
+        if done["steps"] > steps:
+            raise ValueError(
+                f"checkpoint {path} has {done['steps']} steps; epochs or num_iters ask for {steps}"
+            )
         if self.rng is None:
             np.random.set_state(generator)
         else:
@@ -555,7 +563,7 @@ def _array(name, value):
 
 
 def _choice(name, value, allowed):
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
 

@@ -833,6 +833,14 @@ def test_divergence_names_the_step(optimizer, lr, dtype, loop):
                   **{loop: 400 if loop == "epochs" else 1600})  # fmt: skip
 
 
+def test_divergence_in_the_last_step():
+    X, y = data()
+    for options in ({"epochs": 1}, {"num_iters": 1}):
+        net = TwoLayerNet(4, 5, 3, "he", rng=0)
+        with pytest.raises(FloatingPointError, match="step 0 of 1"):
+            net.train(X, y, X, y, 1e200, batch_size=12, **options)
+
+
 def test_divergence_at_the_first_step():
     X, y = data()
     net = TwoLayerNet(4, 5, 3, "he", rng=0)

@@ -1,0 +1,5 @@
+"""One BLAS thread: small matrix products lose time to more of them, most of all on a busy machine."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported

@@ -1,0 +1,294 @@
+"""Augmentation, callbacks, the best epoch, and training that is interrupted and goes on."""
+
+import json
+
+import numpy as np
+import pytest
+
+from two_layer_net import TwoLayerNet
+
+X = np.random.default_rng(0).standard_normal((50, 2, 4))
+y = np.random.default_rng(1).integers(0, 3, 50)
+X_val, y_val = X[:9] + 0.1, y[:9]
+GENERATORS = {
+    "global": None,
+    "seed": 7,
+    "MT19937": np.random.MT19937,
+    "SFC64": np.random.SFC64,
+    "Philox": np.random.Philox,
+}
+
+
+class Interrupted(Exception):
+    pass
+
+
+def jitter(X_batch, rng):
+    return X_batch + 0.1 * rng.standard_normal(X_batch.shape)
+
+
+def build(generator="seed", **options):
+    np.random.seed(5)
+    rng = GENERATORS[generator]
+    rng = np.random.Generator(rng(3)) if callable(rng) else rng
+    return TwoLayerNet(8, 6, 3, 0.5, **{"dropout": 0.3, "dtype": np.float32, "rng": rng, **options})
+
+
+def fit(net, path=None, *, interrupt_at=None, **options):
+    """Train; everything that must not depend on an interruption, or None if it was interrupted."""
+
+    def callback(net, history):
+        if len(history["val_acc_history"]) == interrupt_at:
+            raise Interrupted
+
+    settings = {"learning_rate": 0.05, "batch_size": 10, "augment": jitter, "keep_best": True, **options}
+    if "num_iters" not in settings:
+        settings.setdefault("epochs", 6)
+    try:
+        history = net.train(X, y, X_val, y_val, callback=callback, checkpoint=path, **settings)
+    except Interrupted:
+        return None
+    generator = np.random.get_state(legacy=False) if net.rng is None else net.rng.bit_generator.state
+    params = {name: w.tobytes() for name, w in net.params.items()}
+    return params, history, json.dumps(generator, default=np.ndarray.tolist)
+
+
+@pytest.mark.parametrize("at", [1, 2, 5])
+@pytest.mark.parametrize("schedule", [False, True])
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("loop", [{"epochs": 6}, {"num_iters": 31}])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam"])
+def test_resumed_training_ends_with_the_same_bits(tmp_path, optimizer, loop, generator, schedule, at):
+    options = {"optimizer": optimizer, **loop}
+    if schedule:
+        options["learning_rate"] = lambda progress: 0.05 * (1 - progress)
+    whole = fit(build(generator), **options)
+    path = tmp_path / "checkpoint.npz"
+    assert fit(build(generator), path, interrupt_at=at, **options) is None
+    assert fit(build(generator), path, resume=True, **options) == whole
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("options", [{"keep_best": False}, {"augment": None}])
+def test_resume_with_fewer_features(tmp_path, options):
+    whole = fit(build(), **options)
+    fit(build(), tmp_path / "a", interrupt_at=3, **options)
+    assert fit(build(), tmp_path / "a", resume=True, **options) == whole
+
+
+def test_interrupted_many_times(tmp_path):
+    whole = fit(build(), optimizer="adam")
+    for at in range(1, 7):
+        fit(build(), tmp_path / "a", interrupt_at=at, resume=True, optimizer="adam")
+    assert fit(build(), tmp_path / "a", resume=True, optimizer="adam") == whole
+
+
+def test_resume_starts_at_the_beginning_where_there_is_no_file(tmp_path):
+    assert fit(build(), tmp_path / "a", resume=True) == fit(build())
+
+
+def test_resume_of_finished_training_trains_no_more(tmp_path):
+    whole = fit(build(), tmp_path / "a")
+
+    def never(X_batch, rng):
+        raise AssertionError("it trained")
+
+    assert fit(build(), tmp_path / "a", resume=True, augment=never) == whole
+
+
+def test_resume_for_more_epochs(tmp_path):
+    whole = fit(build(), epochs=9)
+    fit(build(), tmp_path / "a", epochs=4)
+    assert fit(build(), tmp_path / "a", resume=True, epochs=9) == whole
+
+
+def test_without_resume_a_checkpoint_is_started_anew(tmp_path):
+    first = fit(build(), tmp_path / "a")
+    assert fit(build(), tmp_path / "a") == first
+
+
+def test_stopping_by_callback_is_remembered(tmp_path):
+    def run(resume):
+        net = build()
+        return net.train(X, y, X_val, y_val, epochs=5, callback=lambda net, history: True,
+                         checkpoint=tmp_path / "a", resume=resume)  # fmt: skip
+
+    assert len(run(False)["val_acc_history"]) == len(run(True)["val_acc_history"]) == 1
+
+
+MISFITS = {
+    "other sizes": ({"net": (8, 7, 3)}, "sizes"),
+    "other activation": ({"build": {"activation": "tanh"}}, "activation"),
+    "other dropout": ({"build": {"dropout": 0.2}}, "dropout"),
+    "other dtype": ({"build": {"dtype": np.float64}}, "dtype"),
+    "other generator": ({"build": {"rng": None}}, "generator"),
+    "other optimizer": ({"optimizer": "adam"}, "optimizer"),
+    "other option": ({"momentum": 0.8}, "momentum"),
+    "other rate": ({"learning_rate": 0.04}, "learning_rate"),
+    "other decay": ({"learning_rate_decay": 0.9}, "learning_rate_decay"),
+    "other reg": ({"reg": 0.1}, "reg"),
+    "other batch": ({"batch_size": 11}, "batch_size"),
+    "other loop": ({"num_iters": 31}, "loop"),
+    "no augmentation": ({"augment": None}, "augment"),
+    "not the best": ({"keep_best": False}, "keep_best"),
+    "fewer rows": ({"data": (X[:45], y[:45])}, "rows"),
+    "other rows": ({"data": (X + 1, y)}, "checksums"),
+    "other labels": ({"data": (X, (y + 1) % 3)}, "checksums"),
+    "fewer epochs": ({"epochs": 2}, "epochs"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_checkpoint_of_other_training_is_refused_and_kept(tmp_path, misfit):
+    change, word = MISFITS[misfit]
+    path = tmp_path / "checkpoint.npz"
+    fit(build(), path, optimizer="momentum", epochs=4)
+    before = path.read_bytes()
+    change = dict(change)
+    data = change.pop("data", (X, y))
+    options = {"dropout": 0.3, "dtype": np.float32, "rng": 7, **change.pop("build", {})}
+    net = TwoLayerNet(*change.pop("net", (8, 6, 3)), 0.5, **options)
+    params = {name: w.copy() for name, w in net.params.items()}
+    state = np.random.get_state(legacy=False)["state"]["key"].tobytes()
+    settings = {"learning_rate": 0.05, "batch_size": 10, "optimizer": "momentum", "augment": jitter,
+                "keep_best": True, **change}  # fmt: skip
+    if "num_iters" not in settings:
+        settings.setdefault("epochs", 4)
+    with pytest.raises(ValueError, match=word) as error:
+        net.train(*data, X_val, y_val, checkpoint=path, resume=True, **settings)
+    assert "checkpoint.npz" in str(error.value)
+    assert path.read_bytes() == before
+    assert all(np.array_equal(params[name], w) for name, w in net.params.items())
+    assert np.random.get_state(legacy=False)["state"]["key"].tobytes() == state
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 nothing", "a saved net", "half"])
+def test_broken_checkpoint_names_the_file(tmp_path, content):
+    path = tmp_path / "checkpoint.npz"
+    if content == "a saved net":
+        build().save(path)
+    elif content == "half":
+        fit(build(), path)
+        path.write_bytes(path.read_bytes()[:-200])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint\.npz"):
+        fit(build(), path, resume=True)
+
+
+def test_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.npz"
+    fit(build(), path, interrupt_at=2)
+    before = path.read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        fit(build(), path)
+    monkeypatch.undo()
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert fit(build(), path, resume=True) == fit(build())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"resume": True}, ValueError, "checkpoint"),
+        ({"checkpoint": "no/such/folder/a.npz"}, FileNotFoundError, "no/such/folder"),
+        ({"checkpoint": 5}, TypeError, "checkpoint"),
+        ({"augment": "flip"}, TypeError, "augment"),
+        ({"callback": 1}, TypeError, "callback"),
+    ],
+)
+def test_wrong_arguments(options, error, word):
+    net = build()
+    before = {name: w.copy() for name, w in net.params.items()}
+    with pytest.raises(error, match=word):
+        net.train(X, y, X_val, y_val, **options)
+    assert all(np.array_equal(before[name], w) for name, w in net.params.items())
+
+
+def test_a_last_step_that_diverges_is_noticed():
+    with pytest.raises(FloatingPointError, match="step 11 of 12"):
+        build().train(
+            100 * X, y, X_val, y_val, lambda p: 0.01 if p < 0.9 else 1e200, num_iters=12, batch_size=10
+        )
+
+
+# ---- augment
+
+
+def test_augment_sees_the_shape_of_X_and_the_nets_generator():
+    seen = []
+    for net in (build(), build("global")):
+
+        def augment(X_batch, rng, net=net):
+            seen.append((X_batch.shape, X_batch.dtype, rng is (net.rng or np.random)))
+            return X_batch
+
+        net.train(X, y, X_val, y_val, epochs=1, batch_size=47, augment=augment)
+    assert seen == 2 * [((47, 2, 4), np.float32, True), ((3, 2, 4), np.float32, True)]
+
+
+def test_augment_is_what_the_net_learns_from():
+    def scaled(X_batch, rng):
+        X_batch *= 3  # in place is fine, too
+        return X_batch.astype(np.float64)
+
+    kept = X.copy()
+    one, other = build(dropout=0.0), build(dropout=0.0)
+    one.train(X, y, X_val, y_val, epochs=3, augment=scaled)
+    other.train((3 * X.astype(np.float32)), y, X_val, y_val, epochs=3)
+    for name in one.params:
+        np.testing.assert_allclose(one.params[name], other.params[name], rtol=1e-5, atol=1e-7)
+    assert np.array_equal(X, kept)
+
+
+@pytest.mark.parametrize(
+    ("augment", "error"),
+    [
+        (lambda X_batch, rng: X_batch[:-1], ValueError),
+        (lambda X_batch, rng: X_batch[:, :1], ValueError),
+        (lambda X_batch, rng: None, (TypeError, ValueError)),
+        (lambda X_batch, rng: X_batch.astype(complex), TypeError),
+    ],
+)
+def test_augment_must_keep_the_shape(augment, error):
+    with pytest.raises(error, match="augment"):
+        build().train(X, y, X_val, y_val, epochs=1, augment=augment)
+
+
+# ---- callback and keep_best
+
+
+def test_callback_comes_after_each_epoch_and_can_stop():
+    lengths = []
+
+    def callback(net, history):
+        lengths.append((len(history["loss_history"]), len(history["val_acc_history"])))
+        return len(lengths) == 3
+
+    history = build().train(X, y, X_val, y_val, epochs=5, batch_size=20, callback=callback)
+    assert lengths == [(3, 1), (6, 2), (9, 3)]
+    assert len(history["loss_history"]) == 9
+
+
+def test_keep_best_ends_with_the_best_validation_epoch():
+    accuracies, params = [], []
+
+    def callback(net, history):
+        accuracies.append(history["val_acc_history"][-1])
+        params.append({name: w.copy() for name, w in net.params.items()})
+
+    settings = {"epochs": 12, "batch_size": 10, "learning_rate": 0.5, "optimizer": "momentum"}
+    net = build()
+    net.train(X, y, X_val, y_val, callback=callback, keep_best=True, **settings)
+    best = int(np.argmax(accuracies))  # the first of equals
+    assert best < 11 and accuracies[best] > accuracies[-1]  # else the test shows nothing
+    assert all(np.array_equal(net.params[name], w) for name, w in params[best].items())
+    last = build()
+    last.train(X, y, X_val, y_val, **settings)
+    assert all(np.array_equal(last.params[name], w) for name, w in params[-1].items())
