@@ -1,4 +1,4 @@
-"""Datasets of images for TwoLayerNet: read, split, normalise.
+"""Datasets of images for TwoLayerNet: read, split, normalise, download.
 
     >>> from data_utils import load_dataset
     >>> data = load_dataset("mnist5k")
@@ -9,13 +9,25 @@
 
 Train on X_train, choose by X_val, look at X_test once, at the end. A new image must be treated like the
 training images, `net.predict(data.transform(image))`, and a row turned back before it is shown,
-`plt.imshow(data.to_pixels(data.X_test[0])[0])`. "mnist5k" comes with the project, in datasets/.
+`plt.imshow(data.to_pixels(data.X_test[0])[0])`. "mnist5k" comes with the project, in datasets/;
+`python data_utils.py --help` tells how to get the others.
 """
 
+import argparse
 import gzip
+import hashlib
+import http.client
+import io
 import math
 import os
+import pickle
+import pickletools
 import struct
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.request
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +39,47 @@ _PROJECT_DATA = Path(__file__).resolve().parent / "datasets"
 _DIGITS = tuple("0123456789")
 _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
             "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
-_DATASETS = {  # `validation`: how many of the training rows X_val gets by default
-    "mnist5k": {"image_shape": (28, 28), "class_names": _DIGITS, "validation": 800},
-    "mnist": {"image_shape": (28, 28), "class_names": _DIGITS, "validation": 10000},
-    "fashion_mnist": {"image_shape": (28, 28), "class_names": _CLOTHES, "validation": 10000},
+_THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# validation: how many of the training rows X_val gets by default; files: size in bytes and MD5
+# fmt: off
+_DATASETS = {
+    "mnist5k": {"folder": "mnist5k", "image_shape": (28, 28), "class_names": _DIGITS, "validation": 800},
+    "mnist": {
+        "folder": "mnist", "image_shape": (28, 28), "class_names": _DIGITS, "validation": 10000,
+        "mirrors": ("https://ossci-datasets.s3.amazonaws.com/mnist/",
+                    "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        "files": {"train-images-idx3-ubyte.gz": (9912422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+                  "train-labels-idx1-ubyte.gz": (28881, "d53e105ee54ea40749a09fcbcd1e9432"),
+                  "t10k-images-idx3-ubyte.gz": (1648877, "9fb629c4189551a2d022fa330f9573f3"),
+                  "t10k-labels-idx1-ubyte.gz": (4542, "ec29112dd5afa0611ce80d1b7f02629c")},
+    },
+    "fashion_mnist": {
+        "folder": "fashion_mnist", "image_shape": (28, 28), "class_names": _CLOTHES, "validation": 10000,
+        "mirrors": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        "files": {"train-images-idx3-ubyte.gz": (26421880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+                  "train-labels-idx1-ubyte.gz": (29515, "25c81989df183df01b3e8a0aad5dffbe"),
+                  "t10k-images-idx3-ubyte.gz": (4422102, "bef4ecab320f06d8554ea6380940ec79"),
+                  "t10k-labels-idx1-ubyte.gz": (5148, "bb300cfdad3c16e7a12a480ee83cd310")},
+    },
+    "cifar10": {
+        "folder": "cifar-10-batches-py", "image_shape": (32, 32, 3), "class_names": _THINGS,
+        "validation": 1000,
+        "mirrors": ("https://www.cs.toronto.edu/~kriz/",),
+        "files": {"cifar-10-python.tar.gz": (170498071, "c58f30108f718f92721af3b95e74349a")},
+    },
+    "svhn": {
+        "folder": "svhn", "image_shape": (32, 32, 3), "class_names": _DIGITS, "validation": 3257,
+        "mirrors": ("http://ufldl.stanford.edu/housenumbers/",),
+        "files": {"train_32x32.mat": (182040794, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+                  "test_32x32.mat": (64275384, "eb5a983be6a315427106f1b164d9cef3")},
+    },
 }
+# fmt: on
+_CIFAR10_FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+_CIFAR10_LARGEST = 40_000_000  # bytes of a file; the official batches have 31 million
+_TIMEOUT = 30  # seconds to wait for a server's next bytes
+_SLOWEST = 2000  # bytes a second that a server must send on average, looked at after _TIMEOUT
+_PAUSES = (0, 1, 3)  # seconds before each attempt at one server
 
 
 @dataclass(repr=False, eq=False)
@@ -94,38 +142,35 @@ class Dataset:
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
-    """Read, split and normalise "mnist5k", "mnist" or "fashion_mnist"; returns a `Dataset`.
+    """Read, split and normalise a dataset by its name; returns a `Dataset`.
 
-    directory: holds a folder `name` with MNIST's four files (train-images-idx3-ubyte.gz and so on, with or
-        without .gz). Default: the environment variable TWO_LAYER_NET_DATA, else datasets/ beside this file;
-        mnist5k is taken from the latter if the former has none.
+    name: "mnist5k", "mnist", "fashion_mnist", "cifar10" or "svhn" (which needs scipy).
+    directory: holds a folder `name` (for cifar10: cifar-10-batches-py) with the files as their authors
+        publish them; MNIST's four may also be unpacked. Default: the environment variable TWO_LAYER_NET_DATA,
+        else datasets/ beside this file; mnist5k is taken from the latter if the former has none.
     validation: how many of the N training rows, the last ones, become X_val: 0..N-1. Default: 800 for
-        mnist5k, 10000 for the others.
+        mnist5k, 1000 for cifar10, 3257 for svhn, 10000 for the others.
     normalize: True: pixels / 255 minus the mean image of X_train's rows. "standard": this divided by the
         standard deviation of all X_train's centred pixels together: one number, because a pixel that is
         constant, as at the border, has no deviation of its own to divide by. False: 0..255 as they are.
     dtype: float32 or float64, of the rows.
 
-    Raises FileNotFoundError if a file is missing, ValueError if one is damaged or not what its name says, and
-    ValueError or TypeError for a bad argument.
+    A row is an image of image_shape, flattened: for colour (32, 32, 3), so red, green and blue of each pixel
+    together. Raises FileNotFoundError if a folder or file is missing, ValueError if a file is damaged or not
+    what its name says, ImportError without scipy for svhn, ValueError or TypeError for a bad argument.
     """
-    if not isinstance(name, str) or name not in _DATASETS:
-        raise ValueError(f"name must be one of {', '.join(_DATASETS)}, got {name!r}")
-    if not isinstance(directory, str | os.PathLike | None):
-        raise TypeError(f"directory must be a path or None, got {directory!r}")
+    folder = _folder(name, directory)
     if not isinstance(normalize, bool) and normalize != "standard":
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
     if dtype not in (np.float32, np.float64, float, "float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    root = os.environ.get("TWO_LAYER_NET_DATA") or _PROJECT_DATA if directory is None else directory
-    folder = Path(root).expanduser() / name
-    if name == "mnist5k" and directory is None and not folder.is_dir():
-        folder = _PROJECT_DATA / name
-    facts = _DATASETS[name].copy()
-    default_validation = facts.pop("validation")
-    train, y_train = _read_mnist(folder, "train", **facts)
-    test, y_test = _read_mnist(folder, "t10k", **facts)
-    n_val = default_validation if validation is None else _integer("validation", validation)
+    facts = _DATASETS[name]
+    n_val = facts["validation"] if validation is None else _integer("validation", validation)
+    if not folder.is_dir():
+        where = "" if directory is None else f" --directory {os.fspath(directory)}"
+        hint = f"; `python data_utils.py {name}{where}` downloads it" if "files" in facts else ""
+        raise FileNotFoundError(f"there is no folder {folder.absolute()}{hint}")
+    train, y_train, test, y_test = _read(name, folder)
     if not 0 <= n_val < len(train):
         raise ValueError(f"validation must lie in 0..{len(train) - 1}, got {n_val}")
 
@@ -133,7 +178,78 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     mean, std = _mean_and_std(train[:n], normalize)
     how = (normalize, mean.astype(dtype), std)
     rows = [_normalize(images, *how) for images in (train[:n], train[n:], test)]
-    return Dataset(name, *facts.values(), *how, *rows, y_train[:n], y_train[n:], y_test)
+    labels = (y_train[:n], y_train[n:], y_test)
+    return Dataset(name, facts["image_shape"], facts["class_names"], *how, *rows, *labels)
+
+
+def load_CIFAR10(ROOT):
+    """Read CIFAR-10 from the folder ROOT, cifar-10-batches-py, as cs231n's function of this name does.
+
+    Returns Xtr (50000, 32, 32, 3), Ytr (50000,), Xte (10000, 32, 32, 3), Yte (10000,): float64 images, 0..255
+    as they are (1.5 GB), and int64 labels. Raises FileNotFoundError or ValueError as `load_dataset` does.
+    """
+    Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
+    return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
+
+
+def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
+    """Read CIFAR-10, found as by `load_dataset`, as cs231n's function of this name does: channels first.
+
+    Returns a dict: X_train, X_val, X_test, float64 (N, 3, 32, 32), and y_train, y_val, y_test, int64 (N,):
+    the first num_training training images, the num_validation after them, the first num_test test images;
+    0..255, minus the mean image of X_train if subtract_mean. The rows of W1 of a net trained on them are thus
+    in the order (3, 32, 32); with `load_dataset`, where colour comes last, they are in (32, 32, 3). Raises
+    what that raises for files, ValueError for a negative size, num_training=0 or more images than there are.
+    """
+    sizes = {"num_training": num_training, "num_validation": num_validation, "num_test": num_test}
+    n, n_val, n_test = (_integer(key, value) for key, value in sizes.items())
+    if not isinstance(subtract_mean, bool):
+        raise TypeError(f"subtract_mean must be True or False, got {subtract_mean!r}")
+    train, y_train, test, y_test = _read("cifar10", _folder("cifar10"))
+    if n < 1 or n_val < 0 or n + n_val > len(train) or not 0 <= n_test <= len(test):
+        allowed = f"num_training >= 1, {len(train)} with num_validation and {len(test)} test images at most"
+        raise ValueError(f"allowed are {allowed}; got {sizes}")
+    mean = train[:n].mean(axis=0).transpose(2, 0, 1) if subtract_mean else 0.0
+    train, y_train = train[: n + n_val], y_train[: n + n_val]
+    data = {}
+    for part, X, y in (("train", train[:n], y_train[:n]), ("val", train[n:], y_train[n:]),
+                       ("test", test[:n_test], y_test[:n_test])):  # fmt: skip
+        data[f"X_{part}"] = X.transpose(0, 3, 1, 2).astype(np.float64, order="C")
+        data[f"X_{part}"] -= mean
+        data[f"y_{part}"] = y
+    return data
+
+
+def download(name, directory=None):
+    """Download "mnist", "fashion_mnist", "cifar10" or "svhn" to where `load_dataset` looks.
+
+    Returns the dataset's folder, a Path; prints the progress. A file is checked (size, MD5) before it takes
+    its name; a broken connection is taken up again, and the next mirror tried when one fails. Nothing that is
+    already there is overwritten: it is kept if it can be read, whatever its checksum. Raises ConnectionError,
+    which lists what was tried and says which file to put where by hand; ValueError for another name or if a
+    file that is there is damaged; FileExistsError if cifar-10-batches-py is there but lacks files.
+    """
+    folder = _folder(name, directory)
+    if "files" not in _DATASETS[name]:
+        raise ValueError(f"{name} comes with the project, there is nothing to download")
+    kept = False  # whether there is a file that no checksum vouches for
+    for file, (size, md5) in _DATASETS[name]["files"].items():
+        urls = [mirror + file for mirror in _DATASETS[name]["mirrors"]]
+        if name == "cifar10":
+            kept = not _get_cifar10(urls, folder, size, md5)
+        elif path := _find(folder, file):
+            print(f"{path} is already there")
+            with open(path, "rb") as f:
+                kept |= _md5(f) != md5
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            _fetch(urls, folder / file, size, md5, f"put {file} into {folder.absolute()}")
+    if kept:
+        try:
+            _read(name, folder)
+        except ValueError as error:
+            raise ValueError(f"{error}; move this file away, then download again") from error
+    return folder
 
 
 def one_hot_encode(y, num_classes=None, dtype=np.float64):
@@ -171,6 +287,88 @@ def one_hot_decode(Y):
         hint = "for scores or probabilities use Y.argmax(axis=1)"
         raise ValueError(f"Y must be one-hot, but row {wrong.argmax()} is {Y[wrong][0]}; {hint}")
     return Y.argmax(axis=1).astype(np.int64)
+
+
+# ---- augmentations, functions (X_batch, rng) for TwoLayerNet.train(augment=...)
+
+
+def flip(X_batch, rng):
+    """Mirror each image left to right with probability 1/2: X_batch (N, H, W[, C]), a new array."""
+    X = _images(X_batch).copy()
+    mirrored = rng.random(len(X)) < 0.5
+    X[mirrored] = X[mirrored, :, ::-1]
+    return X.reshape(X_batch.shape)
+
+
+def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, sigma=4.0):
+    """Shift, rotate, stretch and bend each image a little: X_batch (N, H, W) or (N, H, W, C), a new array.
+
+    pixels : shift down and to the right, each uniform in -pixels..pixels.
+    degrees : rotation about the centre, uniform in -degrees..degrees.
+    zoom : factors of height and of width, each uniform in 1 - zoom..1 + zoom, 0 <= zoom < 1.
+    elastic, sigma : displacements of the single pixels, normally distributed with the standard deviation
+        `elastic` and smooth over distances of `sigma`, both in pixels (after Simard et al. 2003).
+    A pixel takes its value between the four around the place it comes from; beyond the edge, from the edge.
+    """
+    for name, value in (("pixels", pixels), ("degrees", degrees), ("zoom", zoom), ("elastic", elastic)):
+        if not 0 <= value < (1 if name == "zoom" else math.inf):
+            raise ValueError(f"{name} must be at least 0 and finite, zoom below 1, got {value!r}")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0, got {sigma!r}")
+    X = _images(X_batch)
+    if len(X) > 100:  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
+        options = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic, "sigma": sigma}
+        parts = (X_batch[i : i + 100] for i in range(0, len(X), 100))
+        return np.concatenate([distort(part, rng, **options) for part in parts])
+    N, H, W, C = X.shape
+    y = np.arange(H, dtype=np.float32)[:, None] - (H - 1) / 2  # from the centre
+    x = np.arange(W, dtype=np.float32) - (W - 1) / 2
+    down, right, turn, tall, wide = (2 * rng.random((5, N, 1, 1)) - 1).astype(np.float32)
+    cos, sin = np.cos(np.radians(degrees) * turn), np.sin(np.radians(degrees) * turn)
+    tall, wide = 1 / (1 + zoom * tall), 1 / (1 + zoom * wide)
+    rows = (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)  # (N, H, W), where from
+    columns = (wide * sin) * y + (wide * cos) * x + (pixels * right + (W - 1) / 2)
+    if elastic:
+        # a bump at every sigma pixels, of normally distributed height; each pixel's variance sums to 1
+        bumps = [
+            np.exp(-0.5 * (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1)) ** 2) for n in (H, W)
+        ]
+        V, U = ((b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for b in bumps)
+        noise = rng.standard_normal((2, N, V.shape[1], U.shape[1])).astype(np.float32)
+        for field, bent in zip((rows, columns), noise, strict=True):
+            field += elastic * (V @ bent @ U.T)
+
+    top, left = (np.clip(a, 0, n - 2).astype(np.intp) for a, n in ((rows, H), (columns, W)))
+    lower, righter = np.clip(rows - top, 0, 1), np.clip(columns - left, 0, 1)  # weights of the next pixels
+    i = (np.arange(N)[:, None, None] * H + top) * W + left
+    pixel, lower, righter = X.reshape(-1, C), lower[..., None], righter[..., None]
+
+    def between(i):
+        a = np.take(pixel, i, axis=0)
+        return a + righter * (np.take(pixel, i + 1, axis=0) - a)
+
+    above = between(i)
+    return (above + lower * (between(i + W) - above)).astype(X.dtype, copy=False).reshape(X_batch.shape)
+
+
+def drop_inputs(X_batch, rng, p=0.2):
+    """Dropout of inputs: each number is 0 with probability p in [0, 1), else divided by 1 - p; a copy."""
+    if not 0 <= p < 1:
+        raise ValueError(f"p must be in [0, 1), got {p!r}")
+    return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
+
+
+def _images(X_batch):
+    """X_batch as (N, H, W, C)."""
+    if X_batch.ndim not in (3, 4) or min(X_batch.shape[1:3]) < 2:
+        raise ValueError(
+            f"X_batch must be images (N, H, W) or (N, H, W, C), got shape {X_batch.shape}: "
+            "give train() X.reshape(-1, *image_shape) instead of rows"
+        )
+    return X_batch if X_batch.ndim == 4 else X_batch[..., None]
+
+
+# ---- files
 
 
 def read_idx(path):
@@ -227,7 +425,7 @@ def _replacing(path):
     """Open a file that takes path's place when the block ends, and only if it ends without an error."""
     temporary = Path(f"{os.fspath(path)}.{os.getpid()}.part")
     try:
-        with open(temporary, "wb") as f:
+        with open(temporary, "w+b") as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
@@ -236,23 +434,195 @@ def _replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def _read_mnist(folder, part, image_shape, class_names):
-    """Images (N, *image_shape), uint8, and labels (N,), int64, of the part "train" or "t10k"."""
+def _folder(name, directory=None):
+    """The dataset's folder, whether it is there or not; see `load_dataset`."""
+    if not isinstance(name, str) or name not in _DATASETS:
+        raise ValueError(f"name must be one of {', '.join(_DATASETS)}, got {name!r}")
+    if not isinstance(directory, str | os.PathLike | None):
+        raise TypeError(f"directory must be a path or None, got {directory!r}")
+    root = os.environ.get("TWO_LAYER_NET_DATA") or _PROJECT_DATA if directory is None else directory
+    folder = Path(root).expanduser() / _DATASETS[name]["folder"]
+    if name == "mnist5k" and directory is None and not folder.is_dir():
+        folder = _PROJECT_DATA / name
+    return folder
+
+
+def _find(folder, file):
+    """The path of a file in a folder, unpacked if need be; None if it is not there."""
+    paths = (folder / file, folder / file.removesuffix(".gz"))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _missing(what, folder):
+    hint = "`python data_utils.py --help` tells how to get it"
+    return FileNotFoundError(f"{what} in the folder {folder.absolute()}; {hint}")
+
+
+def _read(name, folder):
+    """Images (N, *image_shape), uint8, and labels (N,), int64, to train on, then those to test on."""
+    read = {"cifar10": _read_cifar10, "svhn": _read_svhn}.get(name, _read_mnist)
+    return *read(folder, "train"), *read(folder, "test")
+
+
+def _read_mnist(folder, part):
     paths = []
-    for file in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"):
-        found = [path for path in (folder / f"{file}.gz", folder / file) if path.exists()]
-        if not found:
-            raise FileNotFoundError(f"neither {file}.gz nor {file} is in the folder {folder.absolute()}")
-        paths.append(found[0])
+    for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+        file = f"{'t10k' if part == 'test' else part}-{kind}"
+        paths.append(_find(folder, f"{file}.gz"))
+        if paths[-1] is None:
+            raise _missing(f"neither {file}.gz nor {file} is", folder)
     images, labels = map(read_idx, paths)
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"{paths[1]}: labels have shape (N,) with N >= 1, this has {labels.shape}")
-    if labels.max() >= len(class_names):
-        raise ValueError(f"{paths[1]}: labels must lie in 0..{len(class_names) - 1}, got {labels.max()}")
-    needed = (len(labels), *image_shape)
+    if labels.max() > 9:
+        raise ValueError(f"{paths[1]}: labels must lie in 0..9, got {labels.max()}")
+    needed = (len(labels), 28, 28)
     if images.shape != needed:
         raise ValueError(f"{paths[0]}: has shape {images.shape}, but {needed} goes with {paths[1]}")
     return images, labels.astype(np.int64)
+
+
+def _read_cifar10(folder, part):
+    images, labels = [], []
+    for file in _CIFAR10_FILES[part]:
+        path = folder / file
+        if not path.exists():
+            raise _missing(f"{file} is not", folder)
+        with open(path, "rb") as f:
+            content = f.read(_CIFAR10_LARGEST + 1)
+        if len(content) > _CIFAR10_LARGEST:
+            raise ValueError(f"{path}: has more than {_CIFAR10_LARGEST} bytes, so it is no CIFAR-10 batch")
+        try:
+            batch = _unpickle(content)
+            rows, y = batch[b"data"], batch[b"labels"]
+            if type(y) is not list or not y or not all(type(label) is int and 0 <= label <= 9 for label in y):
+                raise ValueError("its labels are not a list of integers 0..9")
+            if not isinstance(rows, np.ndarray) or rows.shape != (len(y), 3072):
+                raise ValueError(f"its data is not an array of shape ({len(y)}, 3072)")
+        except Exception as error:  # a damaged file can lead to any; the answer is to be one
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{path}: damaged, or no CIFAR-10 batch ({what})") from error
+        # a row holds the red of all pixels, then their green, then their blue
+        images.append(np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)))
+        labels.append(np.array(y, np.int64))
+    return np.concatenate(images), np.concatenate(labels)
+
+
+# what Python 2 and 3 write for a dict of strings, lists of numbers and arrays, by pickletools' names
+_OPCODES = """PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 SHORT_BINSTRING BINSTRING
+    BINUNICODE SHORT_BINUNICODE SHORT_BINBYTES BINBYTES BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET
+    EMPTY_DICT EMPTY_LIST APPEND APPENDS SETITEM SETITEMS TUPLE TUPLE1 TUPLE2 TUPLE3 GLOBAL STACK_GLOBAL
+    REDUCE BUILD"""
+
+
+class _Uint8:
+    """In place of numpy.dtype."""
+
+    def __init__(self, kind, *_):
+        if kind not in (b"u1", "u1"):
+            raise ValueError(f"it has an array of {kind}, not of uint8")
+
+    def __setstate__(self, state):  # the byte order, which one byte does not have
+        pass
+
+
+class _Array:
+    """In place of an array that numpy would make before it knows how much there is to put into it."""
+
+    def __init__(self, *_):
+        self.array = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, content = state
+        if not isinstance(dtype, _Uint8):
+            raise ValueError("it has an array of unknown type")
+        self.array = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    """Admits what rebuilds a uint8 array, under numpy's old and new module names, and nothing else."""
+
+    def find_class(self, module, name):
+        admitted = {"multiarray._reconstruct": _Array, "ndarray": "ndarray", "dtype": _Uint8}
+        asked = f"{module}.{name}".replace("numpy._core.", "numpy.").replace("numpy.core.", "numpy.")
+        if asked.removeprefix("numpy.") not in admitted or not asked.startswith("numpy."):
+            raise ValueError(f"it asks for {module}.{name}, which a batch does not")
+        return admitted[asked.removeprefix("numpy.")]
+
+
+def _unpickle(content):
+    """The dict in the pickle of a CIFAR-10 batch; calls nothing that the file names."""
+    tuples, allowed = 0, _OPCODES.split()
+    for opcode, argument, position in pickletools.genops(content):
+        if opcode.name not in allowed:
+            raise ValueError(f"opcode {opcode.name} at byte {position}, which a batch does not have")
+        tuples += opcode.name.startswith("TUPLE")
+        # the memo is as long as its largest index, and tuples of tuples may take forever to hash
+        if tuples > 20 or (opcode.name == "LONG_BINPUT" and argument > 100_000):
+            raise ValueError(
+                f"opcode {opcode.name} {argument} at byte {position} goes beyond what a batch needs"
+            )
+    batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
+    batch = {key.encode() if isinstance(key, str) else key: value for key, value in batch.items()}
+    return {key: value.array if isinstance(value, _Array) else value for key, value in batch.items()}
+
+
+def _read_svhn(folder, part):
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise ImportError("SVHN's .mat files need scipy: python -m pip install scipy") from error
+    path = folder / f"{part}_32x32.mat"
+    if not path.exists():
+        raise _missing(f"{path.name} is not", folder)
+    with open(path, "rb") as f:
+        try:
+            _check_mat(f)
+            f.seek(0)
+            content = loadmat(f, variable_names=("X", "y"))
+            X, y = content["X"], content["y"].ravel()
+            whole = X.dtype == np.uint8 and X.shape == (32, 32, 3, len(y)) and len(y) and y.dtype.kind in "iu"
+            if not whole or y.min() < 1 or y.max() > 10:
+                got = f"{X.dtype} {X.shape} and {y.dtype} {content['y'].shape}"
+                raise ValueError(f"X must be uint8 (32, 32, 3, N) and y N integers 1..10, got {got}")
+        except Exception as error:  # scipy raises many kinds for a damaged file; the answer is to be one
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{path}: damaged, or not SVHN's ({what})") from error
+    return np.ascontiguousarray(X.transpose(3, 0, 1, 2)), y.astype(np.int64) % 10  # 10 means digit 0
+
+
+def _check_mat(f):
+    """Raise ValueError unless all in the .mat file f are arrays of integers, of no more than 400 MB.
+
+    scipy trusts what a file says of itself: of damaged ones some crash Python, some take all memory. The
+    format is MATLAB 5's, as its "MAT-File Format" document gives it: after 128 bytes come elements, each a
+    type, its size in bytes and the content; an array's content is four elements: flags, shape, name, values.
+    """
+    if f.read(128)[124:] != b"\0\1IM":
+        raise ValueError("not a little-endian MATLAB 5 file")
+    while tag := f.read(8):
+        kind, size = struct.unpack("<2I", tag)
+        after = f.tell() + size
+        head = tag + f.read(min(size, 400))
+        if kind == 15:  # a compressed element, whose own tag comes first in it
+            head = zlib.decompressobj().decompress(head[8:], 400)
+        elements, at = [], 8
+        for _ in range(4):
+            kind, size = struct.unpack_from("<2I", head, at)
+            small = kind >> 16  # up to 4 bytes come within the tag, in place of the size
+            elements.append(
+                (kind & 0xFFFF, head[at + 4 : at + 4 + small] if small else head[at + 8 :][:size])
+            )
+            at += 8 if small else 8 + size + -size % 8
+        kinds, (flags, shape, *_) = zip(*elements, strict=True)
+        # of classes 8..15, integers; not complex (8) or logical (2); stored as integers of any size
+        plain = 8 <= flags[0] <= 15 and not flags[1] & 10 and kinds[3] in (1, 2, 3, 4, 5, 6, 12, 13)
+        if head[:4] != b"\x0e\0\0\0" or kinds[:3] != (6, 5, 1) or len(flags) != 8 or not plain:
+            raise ValueError("it holds something else than arrays of integers")
+        count = math.prod(struct.unpack(f"<{len(shape) // 4}i", shape))
+        if not 0 <= count <= min(400_000_000, 1032 * after):  # zlib packs no better than 1:1032
+            raise ValueError("it holds too large an array")
+        f.seek(after)
 
 
 def _mean_and_std(images, normalize):
@@ -292,3 +662,163 @@ def _integer(name, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     return int(value)
+
+
+def _get_cifar10(urls, folder, size, md5):
+    """Download and unpack CIFAR-10's archive, unless its folder is there; returns whether it was not."""
+    files = [file for part in _CIFAR10_FILES.values() for file in part]
+    lacking = [file for file in files if not (folder / file).exists()]
+    if not lacking:
+        print(f"{folder} is already there")
+        return False
+    if folder.exists() and any(folder.iterdir()):
+        lacks = f"{folder.absolute()} is there, but lacks {', '.join(lacking)}"
+        raise FileExistsError(f"{lacks}; move this folder away, then download again")
+    if not hasattr(tarfile, "data_filter"):
+        raise RuntimeError("unpacking an archive safely needs Python 3.10.12, 3.11.4, 3.12 or later")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="cifar10.", suffix=".part", dir=folder.parent) as temporary:
+        archive = Path(temporary) / urls[0].rpartition("/")[2]
+        _fetch(urls, archive, size, md5, f"unpack {archive.name} in {folder.parent.absolute()}")
+        _unpack(archive, {f"{folder.name}/{file}" for file in (*files, "batches.meta")})
+        if folder.exists():
+            folder.rmdir()
+        os.rename(archive.with_name(folder.name), folder)
+    return True
+
+
+def _unpack(archive, wanted):
+    """Unpack these files of a .tar.gz, and no others, beside it; ValueError if one is no ordinary file."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if member.size > _CIFAR10_LARGEST or (member.name in wanted and not member.isreg()):
+                    raise ValueError(f"{member.name} is too large, or not an ordinary file")
+                if member.name in wanted:
+                    tar.extract(member, archive.parent, filter="data")
+                    wanted = wanted - {member.name}
+        if wanted:
+            raise ValueError(f"it lacks {', '.join(sorted(wanted))}")
+    except (ValueError, EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{archive.name}: {error}") from error
+
+
+def _fetch(urls, path, size, md5, by_hand):
+    """Download a file of this size and MD5 from the first of urls that gives it; by_hand: what else to do."""
+    failures = []
+    with _replacing(path) as f:
+        for url in urls:
+            f.truncate(0)
+            for pause in _PAUSES:
+                time.sleep(pause)
+                try:
+                    resumed = _receive(url, f, size)
+                    found = _md5(f)
+                    if found == md5:
+                        return
+                    f.truncate(0)
+                    # two halves may be of different files; a file in one piece would be the same once more
+                    raise (OSError if resumed else ValueError)(f"MD5 is {found}, not {md5}")
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    said = "".join(c if c.isprintable() else " " for c in str(error)[:200])  # by the server
+                    problem = f"{url}: {type(error).__name__}: {said}"
+                    print(problem)
+                    if isinstance(error, ValueError) or getattr(error, "code", 500) < 500:
+                        break  # trying again will not help
+            failures.append(problem)
+        tried = "\n  ".join([f"could not download {path.name}:", *failures])
+        raise ConnectionError(f"{tried}\nWithout a network, {by_hand} by hand.")
+
+
+def _receive(url, f, size):
+    """Append to f what url sends, `size` bytes in all; returns whether it went on where f ended before."""
+    done = start = f.seek(0, os.SEEK_END)
+    headers = {"User-Agent": "TwoLayerNet"} | ({"Range": f"bytes={start}-"} if start else {})
+    opener = urllib.request.build_opener(_Redirects)
+    with opener.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+        content_range = response.headers.get("Content-Range", "")
+        if start and not (response.status == 206 and content_range.startswith(f"bytes {start}-")):
+            done = start = f.seek(0)
+            f.truncate()
+        if response.status != (206 if start else 200):
+            raise ConnectionError(f"the server answered {response.status}")
+        length = response.headers.get("Content-Length")
+        if length is not None and start + int(length) != size:
+            raise ValueError(f"has {start + int(length)} bytes, not {size}")
+        terminal, shown, began = sys.stdout.isatty(), None, time.monotonic()
+        try:
+            while chunk := response.read1(2**16):
+                done += len(chunk)
+                if done > size:
+                    raise ValueError(f"sends more than {size} bytes")
+                f.write(chunk)
+                now = time.monotonic()
+                if now - began > _TIMEOUT and done - start < _SLOWEST * (now - began):
+                    raise TimeoutError(f"sends less than {_SLOWEST} bytes a second")
+                step = int(5 * now) if terminal and done < size else 10 * done // size
+                if step != shown:
+                    shown, left = step, (size - done) * (now - began) / (done - start)
+                    amount = f"{100 * done // size:3}%  {done / 1e6:.1f} of {size / 1e6:.1f} MB"
+                    line = f"{url.rpartition('/')[2]}: {amount}, {left:.0f} s left"
+                    print(f"\r{line:<75}" if terminal else line, end="" if terminal else "\n", flush=True)
+        finally:
+            if terminal:
+                print()
+    if done < size:
+        raise ConnectionError(f"the connection broke after {done} of {size} bytes")
+    return start > 0
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Redirects may lead to http and https only, and never from https back to http."""
+
+    def redirect_request(self, request, response, code, message, headers, url):
+        scheme = url.partition(":")[0].lower()
+        if scheme != "https" and (scheme != "http" or request.type == "https"):
+            raise ValueError(f"redirects to {url}, which is not safe")
+        return super().redirect_request(request, response, code, message, headers, url)
+
+
+def _md5(f):
+    """The MD5 of the file f, opened for reading bytes, as hexadecimal digits."""
+    f.seek(0)
+    digest = hashlib.md5(usedforsecurity=False)
+    while chunk := f.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def main(arguments=None):
+    """The command line; returns its exit code: 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
+    names = [name for name in _DATASETS if "files" in _DATASETS[name]]
+    text = "The datasets, the size of what is downloaded, and where from:\n"
+    for name in names:
+        size = sum(size for size, _ in _DATASETS[name]["files"].values()) / 1e6
+        text += f"  {name:14}{size:6.1f} MB  {' or '.join(_DATASETS[name]['mirrors'])}\n"
+    text += """
+Each file is checked before it is used, and nothing that is there is overwritten.
+datasets/README.md has the licences, and says which file to put where by hand.
+
+example: python data_utils.py mnist cifar10"""
+    what = "Download datasets to where load_dataset looks for them."
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=what, epilog=text, formatter_class=raw)
+    parser.add_argument("names", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
+    where = "where to put the datasets (default: $TWO_LAYER_NET_DATA, else datasets/ beside this program)"
+    parser.add_argument("--directory", metavar="DIR", help=where)
+    options = parser.parse_args(arguments)
+    exit_code = 0
+    for name in options.names:
+        try:
+            print(f"{name}: {download(name, options.directory)}")
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            exit_code = 1
+        except KeyboardInterrupt:
+            print("stopped; no half-written file is left", file=sys.stderr)
+            return 130
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
