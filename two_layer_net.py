@@ -98,8 +98,8 @@ class TwoLayerNet:
         reg, rng = _number("reg", reg, "[0, inf)"), _generator(rng)
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             loss, grads = self._loss_and_grads(X, y, reg, {}, rng or self.rng)
-            for _ in self._blocks(grads, reg, {}):  # adds the penalty's part
-                pass
+            for name in ("W1", "W2"):
+                grads[name] += 2 * reg * self.params[name]  # d(reg * w**2)/dw
         return loss, grads
 
     def predict(self, X):
@@ -184,7 +184,7 @@ class TwoLayerNet:
         P[rows, y] = -wrong  # now P holds E = P - Y, where Y is one-hot
         if self.criterion == "softmax":
             # L = mean of -log p_y = log(total) - s_y; total - 1 = others + (exp(s_y) - 1) is exact, see above
-            loss = np.mean(np.log1p(others + np.expm1(s_y))) - np.mean(s_y)
+            loss = (np.log1p(others + np.expm1(s_y)).sum(dtype=float) - s_y.sum(dtype=float)) / N
             P /= N  # dL/dS = (P - Y) / N
         else:
             # L = mean of E**2. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
@@ -213,20 +213,6 @@ class TwoLayerNet:
         np.dot(X.T, dZ, out=grads["W1"])  # dL/dW1 = X^T dL/dZ
         np.dot(ones, dZ, out=grads["b1"])  # dL/db1 = sum over the rows of dL/dZ
         return loss + self._penalty(reg), grads
-
-    def _blocks(self, grads, reg, state):
-        """Yield flat pieces of each parameter, its gradient, with the penalty's part added, and its state.
-
-        Pieces of 64 thousand numbers stay in a core's cache from one operation to the next: SGD with
-        penalty takes 0.95 ms for 3072 x 512 float32 weights, and 1.87 ms with whole arrays.
-        """
-        for name, w in self.params.items():
-            arrays = [a.reshape(-1) for a in (w, grads[name], *state.get(name, ()))]
-            for i in range(0, w.size, 65536):
-                block = [a[i : i + 65536] for a in arrays]
-                if reg and w.ndim == 2:
-                    block[1] += 2 * reg * block[0]  # d(reg * w**2)/dw
-                yield block
 
     def _penalty(self, reg):
         return reg * sum(float(np.vdot(self.params[W], self.params[W])) for W in ("W1", "W2")) if reg else 0.0
@@ -337,8 +323,10 @@ class TwoLayerNet:
             with np.errstate(all="ignore"):  # an overflow shows in the loss, this one or the next
                 loss, grads = self._loss_and_grads(X_batch, y_batch, reg, work, self.rng)
                 self._check_finite(loss, it, steps, rate)
-                for block in self._blocks(grads, reg, state):
-                    optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, **options)
+                for name, w in self.params.items():
+                    l2 = 2 * reg if name in ("W1", "W2") else 0.0
+                    for block in _blocks(w, grads[name], *state[name]):
+                        optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, l2=l2, **options)
             history["loss_history"].append(loss)
 
             if verbose and epochs is None and it % 100 == 0:
@@ -499,21 +487,28 @@ class TwoLayerNet:
             self.params[name] = np.ascontiguousarray(w, dtype=self.dtype)
 
 
-def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, **options):
-    """Update parameters w in place, given their gradient g.
+def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **options):
+    """Update parameters w in place, given the gradient g of the loss without its penalty; g is overwritten.
 
     state : arrays like w that begin at zero and are updated too: none for "sgd", v for "momentum", s for
         "rmsprop", m and s for "adam".
     step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
+    l2 : the gradient of the penalty is l2 * w, so 2 * reg for weights and 0 for biases.
     options : all of OPTIMIZERS[optimizer].
     """
     o, lr = options, learning_rate
-    if optimizer == "sgd":
-        w -= lr * g
-    elif optimizer == "momentum":
+    if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
+        w *= 1 - lr * l2
+        g *= lr
+        w -= g
+        return
+    if l2:
+        g += l2 * w
+    if optimizer == "momentum":
         (v,) = state
         v *= o["momentum"]
-        v -= lr * g  # v = momentum * v - lr * g
+        g *= lr
+        v -= g  # v = momentum * v - lr * g
         w += v
     elif optimizer == "rmsprop":  # Tieleman and Hinton 2012
         (s,) = state
@@ -527,6 +522,16 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, **options):
         s *= o["beta2"]
         s += (1 - o["beta2"]) * g * g  # s = beta2 * s + (1 - beta2) * g**2
         w -= lr / (1 - o["beta1"] ** step) * m / (np.sqrt(s / (1 - o["beta2"] ** step)) + o["eps"])
+
+
+def _blocks(*arrays):
+    """Matching flat pieces of contiguous arrays that stay in a core's cache from one operation to the next.
+
+    SGD on 3072 x 512 float32 weights takes 0.95 ms in pieces and 1.87 ms in whole arrays.
+    """
+    flat = [a.reshape(-1) for a in arrays]
+    for i in range(0, flat[0].size, 65536):
+        yield [a[i : i + 65536] for a in flat]
 
 
 def _write_npz(path, arrays):
