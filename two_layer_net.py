@@ -69,10 +69,10 @@ class TwoLayerNet:
         self.params = {}
         random = self.rng or np.random
         for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
-            stds = {"zeros": 0.0, "normal": 1.0, "xavier": math.sqrt(2 / (fan_in + fan_out)),
-                    "he": math.sqrt(2 / fan_in)}  # fmt: skip
+            xavier, he = math.sqrt(2 / (fan_in + fan_out)), math.sqrt(2 / fan_in)
+            scale = {"zeros": 0.0, "normal": 1.0, "xavier": xavier, "he": he}
             scale = (
-                stds[_choice("std", std, stds)] if isinstance(std, str) else _number("std", std, "[0, inf)")
+                scale[_choice("std", std, scale)] if isinstance(std, str) else _number("std", std, "[0, inf)")
             )
             W = scale * random.standard_normal((fan_in, fan_out)) if scale else np.zeros((fan_in, fan_out))
             self.params[f"W{i}"] = W.astype(self.dtype)
@@ -266,9 +266,7 @@ class TwoLayerNet:
             epoch_steps = math.ceil(N / batch_size)
             steps = _number("epochs", epochs, "[1, inf)", Integral) * epoch_steps
         else:
-            raise ValueError(
-                f"give num_iters or epochs, not both: got num_iters={num_iters!r}, epochs={epochs!r}"
-            )
+            raise ValueError(f"give num_iters or epochs, not both: got {num_iters=}, {epochs=}")
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
@@ -339,20 +337,17 @@ class TwoLayerNet:
             for kind, value in zip(kinds[1:], (train_acc, val_acc, val_loss, rate), strict=True):
                 history[f"{kind}_history"].append(value)
             if verbose and epochs is not None:
-                epoch = (it + 1) // epoch_steps
-                print(
-                    f"epoch {epoch} / {epochs}: loss {loss:f}, val loss {val_loss:f}, val acc {val_acc:.4f}"
-                )
+                n = (it + 1) // epoch_steps
+                print(f"epoch {n} / {epochs}: loss {loss:f}, val loss {val_loss:f}, val acc {val_acc:.4f}")
             if keep_best and val_acc > done["best_val_acc"]:
                 done["best_val_acc"] = val_acc
                 best.update({name: w.copy() for name, w in self.params.items()})
             rate = rate if schedule else rate * decay
-            done.update(
-                steps=it + 1, rate=rate, stopped=callback is not None and bool(callback(self, history))
-            )
+            stopped = callback is not None and bool(callback(self, history))
+            done.update(steps=it + 1, rate=rate, stopped=stopped)
             if checkpoint is not None:
                 self._write_checkpoint(checkpoint, call, done, state, best, history)
-            if done["stopped"]:
+            if stopped:
                 break
         if done["steps"] < steps and not done["stopped"]:  # nothing has looked at the last step's parameters
             self._check_finite(self._evaluate(X_val, y_val, reg)[0], steps - 1, steps, rate)
@@ -361,10 +356,8 @@ class TwoLayerNet:
 
     def _check_finite(self, loss, it, steps, rate):
         if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}: try a smaller "
-                "learning_rate, X of zero mean and a range near 1, or a smaller std"
-            )
+            where = f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}"
+            raise FloatingPointError(f"{where}: try smaller rates, X nearer to 0 or a smaller std")
 
     def _evaluate(self, X, y, reg):
         """Loss, nothing dropped and penalty included, and accuracy."""
@@ -419,13 +412,9 @@ class TwoLayerNet:
             raise ValueError(f"{path} is damaged or no checkpoint: {error}") from error
         for key, value in json.loads(json.dumps(call)).items():
             if key not in then or then[key] != value:
-                raise ValueError(
-                    f"checkpoint {path} is of other training: {key} was {then.get(key)}, is {value}"
-                )
+                raise ValueError(f"{path} is of other training: its {key} was {then.get(key)}, not {value}")
         if done["steps"] > steps:
-            raise ValueError(
-                f"checkpoint {path} has {done['steps']} steps; epochs or num_iters ask for {steps}"
-            )
+            raise ValueError(f"{path} has {done['steps']} steps, epochs or num_iters ask for {steps}")
         if self.rng is None:
             np.random.set_state(generator)
         else:
@@ -463,9 +452,7 @@ class TwoLayerNet:
         """X as an array (N, D) of the net's dtype and y as indices (N,)."""
         X, y = self._check_X(X, X_name), _array(y_name, y)
         if y.shape != (len(X),):
-            raise ValueError(
-                f"{y_name} must have shape ({len(X)},), one label a row of {X_name}, got {y.shape}"
-            )
+            raise ValueError(f"{y_name} must have shape ({len(X)},), as {X_name} has rows, got {y.shape}")
         if y.dtype.kind not in "iu":
             raise ValueError(f"{y_name} must hold integers, got dtype {y.dtype}")
         if y.min() < 0 or y.max() >= self.output_size:
@@ -481,9 +468,7 @@ class TwoLayerNet:
         for name, shape in shapes.items():
             w = _array(f"params[{name!r}]", self.params[name])
             if w.shape != shape or w.dtype.kind not in "iuf":
-                raise ValueError(
-                    f"params[{name!r}] must be numbers of shape {shape}, got {w.dtype}, {w.shape}"
-                )
+                raise ValueError(f"params[{name!r}] must be real {shape}, got {w.dtype} {w.shape}")
             self.params[name] = np.ascontiguousarray(w, dtype=self.dtype)
 
 
@@ -564,9 +549,7 @@ def _read_npz(path):
 
 def _array(name, value):
     if np.ma.isMaskedArray(value):
-        raise TypeError(
-            f"{name} is a masked array, whose mask would be lost: fill it first, {name}.filled(0)"
-        )
+        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
     return np.asarray(value)
 
 
