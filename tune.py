@@ -20,12 +20,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
-from multiprocessing.shared_memory import SharedMemory
 from numbers import Integral
 from pathlib import Path
 
@@ -49,6 +50,7 @@ COLUMNS = (
     "train_acc",
     "seconds",
 )
+PARTS = ("X_train", "y_train", "X_val", "y_val")
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS")  # fmt: skip
@@ -92,18 +94,18 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, epochs=EPOCHS, batch_size=BATC
     if out is not None:
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("trials.csv", "best.npz"):
-            (out / name).unlink(missing_ok=True)  # of an earlier sweep
+        _write_csv(out / "trials.csv", [])  # now rather than after a trial, should it be impossible
+        (out / "best.npz").unlink(missing_ok=True)  # of an earlier sweep
 
     trials, start = [], time.perf_counter()
     cost = [settings["hidden_size"] for settings in grid]  # roughly in proportion to the seconds
-    with _shared(data) as arrays, worker_pool(workers) as pool:
+    with _shared(data) as folder, worker_pool(workers) as pool:
         futures = {}
         for i in sorted(
             range(len(grid)), key=lambda i: -cost[i]
         ):  # the longest first: no core waits at the end
             with _signals_later():
-                futures[pool.submit(_trial, arrays, len(data.class_names), grid[i], training)] = i
+                futures[pool.submit(_trial, folder, len(data.class_names), grid[i], training)] = i
         for future in as_completed(futures):
             trial = {"trial": futures[future] + 1, **grid[futures[future]], **future.result()}
             trials = sorted([*trials, trial], key=_rank)
@@ -119,9 +121,9 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, epochs=EPOCHS, batch_size=BATC
     return trials
 
 
-def _trial(arrays, classes, settings, training):
+def _trial(folder, classes, settings, training):
     """What a worker process does."""
-    return _train(_attach(arrays), classes, settings, **training)
+    return _train(_attach(folder), classes, settings, **training)
 
 
 def _train(arrays, classes, settings, epochs, batch_size, seed):
@@ -162,6 +164,10 @@ def worker_pool(workers):
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
     try:
         yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()  # not to wait for trials that nobody will see
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
@@ -195,32 +201,19 @@ def _start_worker():
 
 @contextmanager
 def _shared(data):
-    """Training and validation arrays in shared memory: (name, shape, dtype) of each, for `_attach`."""
-    blocks, specs = [], []
-    try:
-        for array in (data.X_train, data.y_train, data.X_val, data.y_val):
-            blocks.append(SharedMemory(create=True, size=array.nbytes))
-            np.ndarray(array.shape, array.dtype, blocks[-1].buf)[...] = array
-            specs.append((blocks[-1].name, array.shape, array.dtype.str))
-        yield tuple(specs)
-    finally:
-        for block in blocks:
-            block.close()
-            block.unlink()
+    """A folder of files with the training and validation arrays, which all workers map into memory.
+
+    Files, because shared memory is often small (64 MB in a container) and ends a process that needs more.
+    """
+    with tempfile.TemporaryDirectory(prefix="tune-") as folder:
+        for part in PARTS:
+            np.save(Path(folder) / f"{part}.npy", getattr(data, part))
+        yield folder
 
 
 @lru_cache(maxsize=1)
-def _attach(specs):
-    arrays = []
-    for name, shape, dtype in specs:
-        block = SharedMemory(name)
-        arrays.append(np.ndarray(shape, dtype, block.buf))
-        arrays[-1].flags.writeable = False
-        _attached.append(block)  # the memory lasts as long as this object
-    return arrays
-
-
-_attached = []
+def _attach(folder):
+    return [np.load(Path(folder) / f"{part}.npy", mmap_mode="r") for part in PARTS]
 
 
 # ---- words and files
@@ -279,16 +272,15 @@ def _parser():
     option("--epochs", EPOCHS, "passes over the training images", type=int, metavar="N")
     option("--batch-size", BATCH_SIZE, "images a step", type=int, metavar="N")
     option("--seed", 0, "of the weights and of the order of the images", type=int)
-    option("--workers", None, "processes", type=int, metavar="N")
-    option("--out", None, "where results go", type=Path, metavar="FOLDER")
-    parser.set_defaults(workers=os.cpu_count())
+    option("--workers", os.cpu_count(), "processes, one a core unless said otherwise", type=int, metavar="N")
+    option("--out", "runs/NAME", "where results go", metavar="FOLDER")
     return parser
 
 
 def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
-    out = options.out or Path("runs") / options.dataset
+    out = Path("runs", options.dataset) if options.out == parser.get_default("out") else Path(options.out)
     start = time.perf_counter()
     try:
         data = load_dataset(options.dataset)
@@ -296,10 +288,12 @@ def main(arguments=None):
                        batch_size=options.batch_size, seed=options.seed, workers=options.workers)  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenProcessPool, MemoryError) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        why = "stopped" if interrupted else f"a worker process died, perhaps of too little memory: {error}"
         kept = [str(out / name) for name in ("trials.csv", "best.npz") if (out / name).exists()]
-        print(f"\nstopped; done so far: {' and '.join(kept) or 'nothing'}", file=sys.stderr)
-        return 130
+        print(f"\n{why}; what was done is in {' and '.join(kept) or 'no file'}", file=sys.stderr)
+        return 130 if interrupted else 1
 
     best = trials[0]
     print(f"\nbest {min(10, len(trials))} of {len(trials)} trials, {time.perf_counter() - start:.1f} s")
@@ -315,7 +309,7 @@ def main(arguments=None):
     import vis_utils  # here, because every worker would spend half a second on matplotlib
 
     vis_utils.plot_sweep(trials, path=out / "sweep.png")
-    vis_utils.plot_history(best["history"], title=_describe(best), path=out / "history.png")
+    vis_utils.plot_history(best["history"], title=" ".join(_describe(best).split()), path=out / "history.png")
     print(
         "wrote", ", ".join(str(out / name) for name in ("trials.csv", "best.npz", "sweep.png", "history.png"))
     )

@@ -274,8 +274,12 @@ class TwoLayerNet:
             raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
         if resume and checkpoint is None:
             raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
-        if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
-            raise FileNotFoundError(f"checkpoint={str(checkpoint)!r}: there is no folder to write it to")
+        if checkpoint is not None:
+            folder = Path(checkpoint).absolute().parent
+            if Path(checkpoint).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise OSError(
+                    f"checkpoint={str(checkpoint)!r} must be a file in a folder that can be written to"
+                )
         self._check_params()
 
         self.params.update({name: w.copy() for name, w in self.params.items()})  # others may hold the arrays
@@ -312,10 +316,10 @@ class TwoLayerNet:
             X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
             np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
             if augment:
-                X_batch = self._check_X(augment(X_batch.reshape(-1, *shape), random), "augment(X_batch, rng)")
-                X_batch = np.ascontiguousarray(X_batch, dtype=self.dtype)
-                if len(X_batch) != len(rows):
-                    raise ValueError(f"augment(X_batch, rng) must keep {len(rows)} rows, got {len(X_batch)}")
+                X_batch = augment(X_batch.reshape(-1, *shape), random)
+                X_batch, y_batch = self._check_data(
+                    X_batch, y_batch, "augment(X_batch, rng)", "y of the batch"
+                )
 
             rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)") if schedule else rate
             with np.errstate(all="ignore"):  # an overflow shows in the loss, this one or the next
@@ -344,6 +348,7 @@ class TwoLayerNet:
                 best.update({name: w.copy() for name, w in self.params.items()})
             rate = rate if schedule else rate * decay
             stopped = callback is not None and bool(callback(self, history))
+            self._check_params()  # the callback may have assigned to them
             done.update(steps=it + 1, rate=rate, stopped=stopped)
             if checkpoint is not None:
                 self._write_checkpoint(checkpoint, call, done, state, best, history)
@@ -385,7 +390,7 @@ class TwoLayerNet:
 
         Raises ValueError, naming the file, when it is damaged or no saved net.
         """
-        data = _read_npz(path)
+        data = _read_npz(path, "saved net")
         try:
             params = {name: data.pop(name) for name in ("W1", "b1", "W2", "b2")}
             (D, H), (_, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
@@ -405,11 +410,8 @@ class TwoLayerNet:
 
     def _read_checkpoint(self, path, call, steps, state, best, history):
         """What was done; restores params, generator, state, best and history if the checkpoint fits."""
-        data = _read_npz(path)
-        try:
-            then, done, generator = json.loads(data.pop("checkpoint").item())
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or no checkpoint: {error}") from error
+        data = _read_npz(path, "checkpoint")
+        then, done, generator = json.loads(data["checkpoint"].item())
         for key, value in json.loads(json.dumps(call)).items():
             if key not in then or then[key] != value:
                 raise ValueError(f"{path} is of other training: its {key} was {then.get(key)}, not {value}")
@@ -463,7 +465,10 @@ class TwoLayerNet:
         """See that `params`, to which anyone may assign, are what the formulas expect."""
         D, H, C = self.input_size, self.hidden_size, self.output_size
         shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-        if list(self.params) != list(shapes):
+        _choice("activation", self.activation, ACTIVATIONS)  # these, too, may have been assigned to
+        _choice("criterion", self.criterion, CRITERIA)
+        _number("dropout", self.dropout, "[0, 1)")
+        if set(self.params) != set(shapes):
             raise ValueError(f"params must have the keys {list(shapes)}, got {list(self.params)}")
         for name, shape in shapes.items():
             w = _array(f"params[{name!r}]", self.params[name])
@@ -533,17 +538,21 @@ def _write_npz(path, arrays):
         temporary.unlink(missing_ok=True)
 
 
-def _read_npz(path):
-    """The arrays in a file of `_write_npz`, without its format number."""
+def _read_npz(path, kind):
+    """The arrays in a file of `_write_npz`, without its format number; kind is what it is to be."""
     with open(path, "rb") as file:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 data = {name: arrays[name] for name in arrays.files}
             found = data.pop("format").item()
         except Exception as error:
-            raise ValueError(f"{path} is damaged or was not written by TwoLayerNet: {error}") from error
+            raise ValueError(f"{path} is damaged or no {kind}: {error}") from error
     if found != FILE_FORMAT:
         raise ValueError(f"{path} has format {found}; this version reads format {FILE_FORMAT}")
+    if ("checkpoint" in data) != (kind == "checkpoint"):
+        raise ValueError(
+            f"{path} is not a {kind}, it is a {'checkpoint' if 'checkpoint' in data else 'saved net'}"
+        )
     return data
 
 
@@ -573,7 +582,7 @@ def _number(name, value, interval, kind=Real):
 def _generator(rng):
     if rng is None or isinstance(rng, np.random.Generator):
         return rng
-    return np.random.default_rng(_number("rng", rng, "[0, inf)", Integral))
+    return np.random.default_rng(_number("rng (None, a Generator or a seed)", rng, "[0, inf)", Integral))
 
 
 def _optimizer_options(optimizer, given):

@@ -197,8 +197,10 @@ def test_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     ("options", "error", "word"),
     [
         ({"resume": True}, ValueError, "checkpoint"),
-        ({"checkpoint": "no/such/folder/a.npz"}, FileNotFoundError, "no/such/folder"),
+        ({"checkpoint": "no/such/folder/a.npz"}, OSError, "no/such/folder"),
         ({"checkpoint": 5}, TypeError, "checkpoint"),
+        ({"checkpoint": ""}, OSError, "checkpoint"),
+        ({"checkpoint": "."}, OSError, "checkpoint"),
         ({"augment": "flip"}, TypeError, "augment"),
         ({"callback": 1}, TypeError, "callback"),
     ],

@@ -581,6 +581,10 @@ def test_damaged_mat_files_are_refused(tmp_path):
     broken.append(whole[:128] + bytes([whole[128] ^ 3]) + whole[129:])
     broken.append(whole[:5000] + bytes(100) + whole[5100:])
     broken.append(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
+    # what scipy alone would crash on: unknown type of values, complex without the second part, odd flags
+    broken += [plain[:184] + b"\xff" + plain[185:], plain[:145] + b"\x08" + plain[146:]]
+    broken.append(plain[:136] + b"\6\0\4\0\x08\0\0\0" + plain[144:])
+    broken.append(b"MATLAB 5.0".ljust(124) + b"\1\0MI" + plain[128:])  # big-endian
     broken.append(struct.pack("<5i", 0, 2**15, 2**15, 0, 2) + b"X\0" + bytes(8))  # level 4: 8 GB of doubles
     for content in broken:
         path.write_bytes(content)
