@@ -117,16 +117,10 @@ ROWS = {
     },
     "momentum homework": {
         "course": "MNIST, no figure printed",
-        "setting": "tanh, 200 hidden, std 0.1, dropout 0.2, momentum, rate 0.1, decay 0.8, 20 epochs of 100",
+        "setting": "tanh, 200 hidden, std 0.1, dropout 0.1, momentum, cosine from 0.1, reg 3e-5, 20 epochs of 100",
         "data": {"name": "mnist", "validation": 5000},
-        "net": {"hidden_size": 200, "std": 0.1, "activation": "tanh", "dropout": 0.2},
-        "train": {
-            "learning_rate": 0.1,
-            "learning_rate_decay": 0.8,
-            "reg": 1e-5,
-            "epochs": 20,
-            "batch_size": 100,
-        },
+        "net": {"hidden_size": 200, "std": 0.1, "activation": "tanh", "dropout": 0.1},
+        "train": {"learning_rate": cosine(0.1), "reg": 3e-5, "epochs": 20, "batch_size": 100},
     },
     "SVHN homework": {
         "course": "SVHN validation 77.1 %, test 75.7 %",
