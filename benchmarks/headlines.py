@@ -117,7 +117,7 @@ ROWS = {
     },
     "momentum homework": {
         "course": "MNIST, no figure printed",
-        "setting": "tanh, 200 hidden, std 0.1, dropout 0.1, momentum, cosine from 0.1, reg 3e-5, 20 epochs of 100",
+        "setting": "tanh, 200 hidden, std 0.1, dropout 0.1, momentum, cosine from 0.1, reg 3e-5, 20 epochs",
         "data": {"name": "mnist", "validation": 5000},
         "net": {"hidden_size": 200, "std": 0.1, "activation": "tanh", "dropout": 0.1},
         "train": {"learning_rate": cosine(0.1), "reg": 3e-5, "epochs": 20, "batch_size": 100},
