@@ -160,9 +160,10 @@ def read_results():
         return list(csv.DictReader(file))
 
 
-def table(results, skipped):
-    """The Markdown table: a line a row, the first seed's figure and the range of all seeds."""
+def table(results, skipped, note):
+    """The note and the Markdown table: a line a row, the first seed's figure and the range of all seeds."""
     lines = [
+        *([note, ""] if note else []),
         "| Row | Course's figure | Ours (seed 0) | All seeds | Training, seconds | Setting |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
@@ -191,6 +192,9 @@ def main(arguments=None):
     parser.add_argument(
         "--copy", default="", metavar="WORDS", help='said of the CIFAR-10 at hand, as in "JPEG copy"'
     )
+    parser.add_argument(
+        "--note", default="", help="a line above the table, such as what copy of a dataset it is"
+    )
     options = parser.parse_args(arguments)
 
     skipped, results = {}, read_results()
@@ -214,8 +218,9 @@ def main(arguments=None):
                 writer = csv.DictWriter(file, ["row", "seed", "val", "test", "seconds"])
                 writer.writeheader()
                 writer.writerows(results)
-    (HERE / "headlines.md").write_text(table(results, skipped))
-    print(table(results, skipped))
+    text = table(results, skipped, options.note)
+    (HERE / "headlines.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
