@@ -19,6 +19,7 @@ import json
 import math
 import os
 import zlib
+from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -33,6 +34,8 @@ OPTIMIZERS = {  # their options with the defaults
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
 FILE_FORMAT = 1  # of saved nets and checkpoints
+SMALL = np.finfo(np.float32).tiny / np.finfo(np.float32).eps
+BLOCK = 131072  # numbers updated at a time, see `train`
 
 
 class TwoLayerNet:
@@ -70,11 +73,9 @@ class TwoLayerNet:
         random = self.rng or np.random
         for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
             xavier, he = math.sqrt(2 / (fan_in + fan_out)), math.sqrt(2 / fan_in)
-            scale = {"zeros": 0.0, "normal": 1.0, "xavier": xavier, "he": he}
-            scale = (
-                scale[_choice("std", std, scale)] if isinstance(std, str) else _number("std", std, "[0, inf)")
-            )
-            W = scale * random.standard_normal((fan_in, fan_out)) if scale else np.zeros((fan_in, fan_out))
+            stds = {"zeros": 0.0, "normal": 1.0, "xavier": xavier, "he": he}
+            sd = stds[_choice("std", std, stds)] if isinstance(std, str) else _number("std", std, "[0, inf)")
+            W = sd * random.standard_normal((fan_in, fan_out)) if sd else np.zeros((fan_in, fan_out))
             self.params[f"W{i}"] = W.astype(self.dtype)
             self.params[f"b{i}"] = np.zeros(fan_out, self.dtype)
 
@@ -96,8 +97,9 @@ class TwoLayerNet:
             return self._scores(self._check_X(X))
         X, y = self._check_data(X, y)
         reg, rng = _number("reg", reg, "[0, inf)"), _generator(rng)
+        grads = {name: np.empty_like(w) for name, w in self.params.items()}
         with np.errstate(all="ignore"):  # an overflow shows in the loss
-            loss, grads = self._loss_and_grads(X, y, reg, {}, rng or self.rng)
+            loss = self._loss_and_grads(X, y, grads, {}, rng or self.rng) + self._penalty(reg)
             for name in ("W1", "W2"):
                 grads[name] += 2 * reg * self.params[name]  # d(reg * w**2)/dw
         return loss, grads
@@ -118,17 +120,17 @@ class TwoLayerNet:
         size = max(1, 2**21 // (self.input_size + 2 * self.hidden_size + self.output_size))
         with np.errstate(all="ignore"):  # an overflow shows in the scores
             for i in range(0, len(X), size):
-                scores[i : i + size] = self._forward(self._convert(X[i : i + size]), work)
+                scores[i : i + size] = self._forward(self._convert(X[i : i + size]), work)[0]
         return scores
 
     def _buffer(self, work, name, *shape):
-        """An array to write into: made once for each `work` and name; fewer rows are a view of it."""
-        if name not in work or len(work[name]) < shape[0]:
-            work[name] = np.empty(shape, self.dtype)
-        return work[name][: shape[0]]
+        """An array to write into, made once for each `work`, name and shape."""
+        if (name, shape) not in work:
+            work[name, shape] = np.empty(shape, self.dtype)
+        return work[name, shape]
 
     def _forward(self, X, work, dropout=0.0, rng=None):
-        """Scores of X. Leaves A in work["hidden"] and dA/dZ = f'(Z) * M in work["slope"]."""
+        """Scores S, hidden units A and dA/dZ = f'(Z) * M."""
         p, shape = self.params, (len(X), self.hidden_size)
         hidden, slope = self._buffer(work, "hidden", *shape), self._buffer(work, "slope", *shape)
         np.dot(X, p["W1"], out=hidden)
@@ -144,9 +146,10 @@ class TwoLayerNet:
             mask /= 1 - dropout  # M is 0 or 1 / (1 - dropout)
             hidden *= mask  # A = f(Z) * M
             slope *= mask
-        scores = np.dot(hidden, p["W2"], out=self._buffer(work, "scores", len(X), self.output_size))
+        # S.T is what lies row by row in memory: sums and maxima over the few classes are faster that way
+        scores = np.dot(p["W2"].T, hidden.T, out=self._buffer(work, "scores", self.output_size, len(X))).T
         scores += p["b2"]  # S = A W2 + b2
-        return scores
+        return scores, hidden, slope
 
     def _activate(self, Z, slope):
         """Overwrite Z with f(Z) and slope with f'(Z)."""
@@ -168,51 +171,50 @@ class TwoLayerNet:
             Z /= t1  # f = 1 / (1 + exp(-z)) = exp(min(z, 0)) / (1 + t), which cannot overflow
             slope /= np.square(t1)  # f' = f (1 - f) = t / (1 + t)**2, not 0 where f rounds to 1
 
-    def _data_loss(self, S, y):
-        """Data loss and dL/dS; S is overwritten."""
+    def _data_loss(self, S, y, scale=1.0):
+        """Data loss and scale * dL/dS; S is overwritten."""
         (N, C), rows = S.shape, np.arange(len(S))
-        # Less its maximum, each row has the same P, and exp(S) <= 1 cannot overflow. For 200 x 10 scores
-        # max(axis=0) of a transposed copy takes 2.5 microseconds, max(axis=1) 15.
-        S -= S.T.copy().max(axis=0)[:, None]
+        S -= S.max(axis=1, keepdims=True)  # changes no probability, and now exp(S) <= 1 cannot overflow
         s_y = S[rows, y]
         P = np.exp(S, out=S)
         P[rows, y] = 0
         others = P.sum(axis=1)  # sum of exp(s_j) over the wrong classes
         total = others + np.exp(s_y)
         wrong = others / total  # 1 - p_y, exact to the last digits where p_y is close to 1
-        P /= total[:, None]
-        P[rows, y] = -wrong  # now P holds E = P - Y, where Y is one-hot
         if self.criterion == "softmax":
             # L = mean of -log p_y = log(total) - s_y; total - 1 = others + (exp(s_y) - 1) is exact, see above
-            loss = (np.log1p(others + np.expm1(s_y)).sum(dtype=float) - s_y.sum(dtype=float)) / N
-            P /= N  # dL/dS = (P - Y) / N
+            loss = (np.log1p(others + np.expm1(s_y)) - s_y).sum(dtype=float) / N
+            P *= (scale / N / total)[:, None]  # dL/dS = (P - Y) / N, where Y is one-hot
+            P[rows, y] = -scale / N * wrong
         else:
-            # L = mean of E**2. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
+            # L = mean of E**2, E = P - Y. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
             # dL/ds_k = p_k (g_k - sum_j p_j g_j), where sum_j p_j e_j = sum(E**2) - wrong, as P = E + Y
-            square = np.sum(P * P, axis=1)
+            P /= total[:, None]
+            square = np.sum(P * P, axis=1) + wrong**2
             loss = np.mean(square) / C
-            G = 2 / (N * C) * (P + (wrong - square)[:, None])
-            G[rows, y] = -2 / (N * C) * square
+            G = 2 * scale / (N * C) * (P + (wrong - square)[:, None])
+            G[rows, y] = -2 * scale / (N * C) * square
             P[rows, y] = np.exp(s_y) / total
             P *= G
         return float(loss), P
 
-    def _loss_and_grads(self, X, y, reg, work, rng):
-        """Loss for a batch of the net's dtype, and the gradients of its data part (buffers in `work`)."""
-        p = self.params
-        loss, dS = self._data_loss(self._forward(X, work, self.dropout, rng), y)
-        # Products of subnormal numbers are slow. A float32 net that was sure of its training labels
-        # (mnist5k, 256 hidden units) took 3.3 s without this line and 0.8 s with it.
-        dS[np.abs(dS) < np.finfo(self.dtype).tiny / np.finfo(self.dtype).eps] = 0
-        A, slope, ones = work["hidden"][: len(X)], work["slope"][: len(X)], np.ones(len(X), self.dtype)
-        grads = {name: self._buffer(work, "d" + name, *w.shape) for name, w in p.items()}
+    def _loss_and_grads(self, X, y, grads, work, rng, scale=1.0):
+        """Data loss for a batch of the net's dtype; writes its gradients, times scale, to grads."""
+        S, A, slope = self._forward(X, work, self.dropout, rng)
+        loss, dS = self._data_loss(S, y, scale)
+        if self.dtype == np.float32:
+            # Products of subnormal numbers are slow: a net that was sure of its training labels (mnist5k,
+            # 256 hidden units) took 3.3 s without this line and 0.8 s with it.
+            dS[np.abs(dS) < SMALL] = 0
+        ones = self._buffer(work, "ones", len(X))
+        ones[:] = 1
         np.dot(A.T, dS, out=grads["W2"])  # dL/dW2 = A^T dL/dS
         np.dot(ones, dS, out=grads["b2"])  # dL/db2 = sum over the rows of dL/dS
-        dZ = np.dot(dS, p["W2"].T, out=self._buffer(work, "dZ", *A.shape))  # dL/dA = dL/dS W2^T
+        dZ = np.dot(dS, self.params["W2"].T, out=self._buffer(work, "dZ", *A.shape))  # dL/dA = dL/dS W2^T
         dZ *= slope  # dL/dZ = dL/dA * f'(Z) * M
         np.dot(X.T, dZ, out=grads["W1"])  # dL/dW1 = X^T dL/dZ
         np.dot(ones, dZ, out=grads["b1"])  # dL/db1 = sum over the rows of dL/dZ
-        return loss + self._penalty(reg), grads
+        return loss
 
     def _penalty(self, reg):
         return reg * sum(float(np.vdot(self.params[W], self.params[W])) for W in ("W1", "W2")) if reg else 0.0
@@ -270,24 +272,23 @@ class TwoLayerNet:
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
-        if not isinstance(checkpoint, str | os.PathLike | None):
-            raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
-        if resume and checkpoint is None:
-            raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
-        if checkpoint is not None:
-            folder = Path(checkpoint).absolute().parent
-            if Path(checkpoint).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise OSError(
-                    f"checkpoint={str(checkpoint)!r} must be a file in a folder that can be written to"
-                )
-        self._check_params()
+        _check_checkpoint(checkpoint, resume)
 
-        self.params.update({name: w.copy() for name, w in self.params.items()})  # others may hold the arrays
-        slots = range({"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer])
-        state = {name: [np.zeros_like(w) for _ in slots] for name, w in self.params.items()}
-        kinds = ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")
-        history = {f"{kind}_history": [] for kind in kinds}
-        done, best = {"steps": 0, "rate": rate, "best_val_acc": -1.0, "stopped": False}, {}
+        # All parameters in one array, which is updated block by block: the operations of an update find a
+        # block in the core's cache. For 3072 x 512 weights SGD takes 0.95 ms so, in whole arrays 1.87 ms.
+        D, H, C = self.input_size, self.hidden_size, self.output_size
+        weights = D * H + H * C
+        theta = np.empty(weights + H + C, self.dtype)
+        self._move_params_to(theta)
+        grad, slots = np.empty_like(theta), {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer]
+        grads, state = self._views(grad), [np.zeros_like(theta) for _ in range(slots)]
+        cuts = [*range(0, weights, BLOCK), weights, theta.size]
+        blocks = [[reg, *(a[i:j] for a in (theta, grad, *state))] for i, j in pairwise(cuts)]
+        blocks[-1][0] = 0.0  # no penalty on the biases
+        best = np.empty_like(theta if keep_best else theta[:0])
+        names = [f"{name}_history" for name in ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")]
+        history = {name: [] for name in names}
+        done = {"steps": 0, "rate": rate, "best_val_acc": -1.0, "stopped": False}
         if checkpoint is not None:
             call = {
                 **self._options(), "sizes": [w.shape for w in self.params.values()], "dtype": self.dtype.name,
@@ -298,37 +299,40 @@ class TwoLayerNet:
                 "keep_best": bool(keep_best), "rows": (N, len(X_val)),
                 "checksums": [zlib.crc32(a) for a in (X, y, X_val, y_val)],
             }  # fmt: skip
+            arrays = [theta, best, *state]
             if resume and os.path.exists(checkpoint):
-                done = self._read_checkpoint(checkpoint, call, steps, state, best, history)
+                done = _read_checkpoint(checkpoint, call, steps, self.rng, arrays, history)
                 rate = done["rate"]
 
-        random, work = self.rng or np.random, {}
+        random, work, penalty = self.rng or np.random, {}, None
         for it in range(done["steps"], 0 if done["stopped"] else steps):
             if epochs is None:
-                rows = random.choice(N, batch_size)
-                epoch_ends = it % epoch_steps == 0
+                rows, epoch_ends = random.choice(N, batch_size), it % epoch_steps == 0
             else:
                 first = it % epoch_steps * batch_size
                 if first == 0:
                     order = random.permutation(N)
-                rows = order[first : first + batch_size]
-                epoch_ends = first + batch_size >= N
+                rows, epoch_ends = order[first : first + batch_size], first + batch_size >= N
             X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
             np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
             if augment:
                 X_batch = augment(X_batch.reshape(-1, *shape), random)
-                X_batch, y_batch = self._check_data(
-                    X_batch, y_batch, "augment(X_batch, rng)", "y of the batch"
-                )
+                X_batch, y_batch = self._check_data(X_batch, y_batch, "augment(X_batch, rng)", "its y")
 
             rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)") if schedule else rate
+            # where the update is linear in the gradient, scaling the small dL/dS is less work
+            scale, factor = (rate, 1.0) if optimizer in ("sgd", "momentum") else (1.0, rate)
             with np.errstate(all="ignore"):  # an overflow shows in the loss, this one or the next
-                loss, grads = self._loss_and_grads(X_batch, y_batch, reg, work, self.rng)
+                if penalty is None:
+                    penalty = self._penalty(reg)
+                loss = self._loss_and_grads(X_batch, y_batch, grads, work, self.rng, scale) + penalty
                 self._check_finite(loss, it, steps, rate)
-                for name, w in self.params.items():
-                    l2 = 2 * reg if name in ("W1", "W2") else 0.0
-                    for block in _blocks(w, grads[name], *state[name]):
-                        optimizer_step(optimizer, *block, learning_rate=rate, step=it + 1, l2=l2, **options)
+                penalty = 0.0
+                for strength, *block in blocks:
+                    l2 = 2 * strength * scale
+                    optimizer_step(optimizer, *block, learning_rate=factor, step=it + 1, l2=l2, **options)
+                    if strength:  # the penalty of the next step, while the block is in the cache
+                        penalty += strength * float(np.vdot(block[0], block[0]))
             history["loss_history"].append(loss)
 
             if verbose and epochs is None and it % 100 == 0:
@@ -338,26 +342,40 @@ class TwoLayerNet:
             train_loss, train_acc = self._evaluate(X_batch, y_batch, reg)
             val_loss, val_acc = self._evaluate(X_val, y_val, reg)
             self._check_finite(train_loss + val_loss, it, steps, rate)
-            for kind, value in zip(kinds[1:], (train_acc, val_acc, val_loss, rate), strict=True):
-                history[f"{kind}_history"].append(value)
+            for name, value in zip(names[1:], (train_acc, val_acc, val_loss, rate), strict=True):
+                history[name].append(value)
             if verbose and epochs is not None:
                 n = (it + 1) // epoch_steps
                 print(f"epoch {n} / {epochs}: loss {loss:f}, val loss {val_loss:f}, val acc {val_acc:.4f}")
             if keep_best and val_acc > done["best_val_acc"]:
                 done["best_val_acc"] = val_acc
-                best.update({name: w.copy() for name, w in self.params.items()})
-            rate = rate if schedule else rate * decay
+                best[:] = theta
+            rate, penalty = rate if schedule else rate * decay, None
             stopped = callback is not None and bool(callback(self, history))
-            self._check_params()  # the callback may have assigned to them
+            self._move_params_to(theta)  # the callback may have assigned to them
             done.update(steps=it + 1, rate=rate, stopped=stopped)
             if checkpoint is not None:
-                self._write_checkpoint(checkpoint, call, done, state, best, history)
+                _write_checkpoint(checkpoint, call, done, self.rng, arrays, history)
             if stopped:
                 break
         if done["steps"] < steps and not done["stopped"]:  # nothing has looked at the last step's parameters
             self._check_finite(self._evaluate(X_val, y_val, reg)[0], steps - 1, steps, rate)
-        self.params.update(best)
+        if keep_best:
+            theta[:] = best
         return history
+
+    def _views(self, flat):
+        """W1, b1, W2 and b2 as views of flat, in which they lie in the order W1, W2, b1, b2."""
+        D, H, C = self.input_size, self.hidden_size, self.output_size
+        W1, W2, b1, b2 = np.split(flat, np.cumsum([D * H, H * C, H]))
+        return {"W1": W1.reshape(D, H), "b1": b1, "W2": W2.reshape(H, C), "b2": b2}
+
+    def _move_params_to(self, theta):
+        """Make params views of theta."""
+        self._check_params()
+        for name, view in self._views(theta).items():
+            view[...] = self.params[name]
+            self.params[name] = view
 
     def _check_finite(self, loss, it, steps, rate):
         if not math.isfinite(loss):
@@ -400,35 +418,6 @@ class TwoLayerNet:
         except Exception as error:
             raise ValueError(f"{path} is damaged or no saved TwoLayerNet: {error}") from error
         return net
-
-    def _write_checkpoint(self, path, call, done, state, best, history):
-        generator = np.random.get_state(legacy=False) if self.rng is None else self.rng.bit_generator.state
-        arrays = {f"state_{name}_{i}": a for name, slots in state.items() for i, a in enumerate(slots)}
-        arrays |= {f"best_{name}": w for name, w in best.items()} | self.params | history
-        text = json.dumps([call, done, generator], default=np.ndarray.tolist)
-        _write_npz(path, {"format": FILE_FORMAT, "checkpoint": text, **arrays})
-
-    def _read_checkpoint(self, path, call, steps, state, best, history):
-        """What was done; restores params, generator, state, best and history if the checkpoint fits."""
-        data = _read_npz(path, "checkpoint")
-        then, done, generator = json.loads(data["checkpoint"].item())
-        for key, value in json.loads(json.dumps(call)).items():
-            if key not in then or then[key] != value:
-                raise ValueError(f"{path} is of other training: its {key} was {then.get(key)}, not {value}")
-        if done["steps"] > steps:
-            raise ValueError(f"{path} has {done['steps']} steps, epochs or num_iters ask for {steps}")
-        if self.rng is None:
-            np.random.set_state(generator)
-        else:
-            self.rng.bit_generator.state = generator
-        for name in self.params:
-            self.params[name] = data[name]
-            state[name] = [data[f"state_{name}_{i}"] for i in range(len(state[name]))]
-            if f"best_{name}" in data:
-                best[name] = data[f"best_{name}"]
-        for name in history:
-            history[name] += data[name].tolist()
-        return done
 
     # ---- checks of arguments
 
@@ -489,7 +478,8 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
     o, lr = options, learning_rate
     if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
         w *= 1 - lr * l2
-        g *= lr
+        if lr != 1:
+            g *= lr
         w -= g
         return
     if l2:
@@ -497,7 +487,8 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
     if optimizer == "momentum":
         (v,) = state
         v *= o["momentum"]
-        g *= lr
+        if lr != 1:
+            g *= lr
         v -= g  # v = momentum * v - lr * g
         w += v
     elif optimizer == "rmsprop":  # Tieleman and Hinton 2012
@@ -514,14 +505,41 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
         w -= lr / (1 - o["beta1"] ** step) * m / (np.sqrt(s / (1 - o["beta2"] ** step)) + o["eps"])
 
 
-def _blocks(*arrays):
-    """Matching flat pieces of contiguous arrays that stay in a core's cache from one operation to the next.
+def _check_checkpoint(path, resume):
+    if not isinstance(path, str | os.PathLike | None):
+        raise TypeError(f"checkpoint must be a path or None, got {path!r}")
+    if resume and path is None:
+        raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
+    folder = Path(path or ".").absolute().parent
+    if path is not None and (Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK)):
+        raise OSError(f"checkpoint={str(path)!r} must be a file in a folder that can be written to")
 
-    SGD on 3072 x 512 float32 weights takes 0.95 ms in pieces and 1.87 ms in whole arrays.
-    """
-    flat = [a.reshape(-1) for a in arrays]
-    for i in range(0, flat[0].size, 65536):
-        yield [a[i : i + 65536] for a in flat]
+
+def _write_checkpoint(path, call, done, rng, arrays, history):
+    generator = np.random.get_state(legacy=False) if rng is None else rng.bit_generator.state
+    text = json.dumps([call, done, generator], default=np.ndarray.tolist)
+    numbered = {f"array_{i}": a for i, a in enumerate(arrays)}
+    _write_npz(path, {"format": FILE_FORMAT, "checkpoint": text, **numbered, **history})
+
+
+def _read_checkpoint(path, call, steps, rng, arrays, history):
+    """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call."""
+    data = _read_npz(path, "checkpoint")
+    then, done, generator = json.loads(data["checkpoint"].item())
+    for key, value in json.loads(json.dumps(call)).items():
+        if key not in then or then[key] != value:
+            raise ValueError(f"{path} is of other training: its {key} was {then.get(key)}, not {value}")
+    if done["steps"] > steps:
+        raise ValueError(f"{path} has {done['steps']} steps, epochs or num_iters ask for {steps}")
+    if rng is None:
+        np.random.set_state(generator)
+    else:
+        rng.bit_generator.state = generator
+    for i, a in enumerate(arrays):
+        a[:] = data[f"array_{i}"]
+    for name in history:
+        history[name] += data[name].tolist()
+    return done
 
 
 def _write_npz(path, arrays):
