@@ -188,14 +188,18 @@ class TwoLayerNet:
             P[rows, y] = -scale / N * wrong
         else:
             # L = mean of E**2, E = P - Y. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
-            # dL/ds_k = p_k (g_k - sum_j p_j g_j), where sum_j p_j e_j = sum(E**2) - wrong, as P = E + Y
+            # dL/ds_k = p_k (g_k - sum_j p_j g_j) = p_k (g_k (1 - p_k) - sum_(j != k) p_j g_j). The first form
+            # does; but for the likeliest class, where p_k may be close to 1, the second is exact.
             P /= total[:, None]
-            square = np.sum(P * P, axis=1) + wrong**2
-            loss = np.mean(square) / C
-            G = 2 * scale / (N * C) * (P + (wrong - square)[:, None])
-            G[rows, y] = -2 * scale / (N * C) * square
-            P[rows, y] = np.exp(s_y) / total
+            E = P.copy()
+            P[rows, y], E[rows, y] = np.exp(s_y) / total, -wrong
+            loss = np.mean(np.square(E).sum(axis=1), dtype=float) / C
+            G, top = E - (P * E).sum(axis=1, keepdims=True), P.argmax(axis=1)
+            rest = P.copy()
+            rest[rows, top] = 0
+            G[rows, top] = E[rows, top] * rest.sum(axis=1) - (rest * E).sum(axis=1)
             P *= G
+            P *= 2 * scale / (N * C)
         return float(loss), P
 
     def _loss_and_grads(self, X, y, grads, work, rng, scale=1.0):
