@@ -83,12 +83,12 @@ _PAUSES = (0, 1, 3)  # seconds before each attempt at one server
 
 
 @dataclass(repr=False, eq=False)
-class Dataset:
-    """A dataset, split and normalised, as `load_dataset` returns it.
+class Transform:
+    """What was done to a dataset's pixels, and what its labels mean; `load_transform` reads it from a file.
 
-    X_train, X_val, X_test are rows (N, D), float32 or float64; y_train, y_val, y_test (N,) int64 indices into
-    class_names; image_shape that of one image, D numbers. normalize is as given; mean, (D,) in units of
-    pixels / 255, was subtracted (zeros: nothing was) and the float std divided by (1.0: nothing was).
+    image_shape is that of one image, D numbers; class_names has a name for each label. normalize is as given
+    to `load_dataset`; mean, (D,) in units of pixels / 255, was subtracted (zeros: nothing was) and the float
+    std divided by (1.0: nothing was).
     """
 
     name: str
@@ -97,22 +97,15 @@ class Dataset:
     normalize: bool | str
     mean: np.ndarray
     std: float
-    X_train: np.ndarray
-    X_val: np.ndarray
-    X_test: np.ndarray
-    y_train: np.ndarray
-    y_val: np.ndarray
-    y_test: np.ndarray
 
     def __repr__(self):
-        shapes = ", ".join(f"{part} {getattr(self, part).shape}" for part in ("X_train", "X_val", "X_test"))
-        return f"<Dataset {self.name}: {shapes}>"
+        return f"<Transform {self.name}: images {self.image_shape}, {len(self.class_names)} classes>"
 
     def transform(self, images):
-        """Treat raw images exactly like X_train: the same pixels give the same bits.
+        """Treat raw images exactly like the training rows: the same pixels give the same bits.
 
         images: (N, ...), D numbers each, or one image of image_shape; 0..255, of any real dtype (multiply an
-        image scaled to 0..1 by 255 first). Returns new rows (N, D) of X_train's dtype. Raises ValueError for
+        image scaled to 0..1 by 255 first). Returns new rows (N, D) of mean's dtype. Raises ValueError for
         another shape or values outside 0..255, TypeError for other types.
         """
         images = _real_array("images", images)
@@ -127,7 +120,7 @@ class Dataset:
     def to_pixels(self, X):
         """Undo `transform`, for pictures: rows (N, D), or one row (D,), to images (N, *image_shape).
 
-        Returns new images of X_train's dtype, right but for rounding and clipped to 0..255. Raises ValueError
+        Returns new images of mean's dtype, right but for rounding and clipped to 0..255. Raises ValueError
         for another shape, TypeError for other types.
         """
         X = _real_array("X", X)
@@ -139,6 +132,56 @@ class Dataset:
             pixels += self.mean
             pixels *= 255
         return np.clip(pixels, 0, 255, out=pixels).reshape(-1, *self.image_shape)
+
+    def save_transform(self, path):
+        """Write all that `transform` needs, without the data, to path as .npz, for `load_transform`."""
+        with _replacing(path) as f:
+            np.savez(f, format=1, name=self.name, image_shape=self.image_shape, mean=self.mean, std=self.std,
+                     class_names=[str(name) for name in self.class_names],
+                     normalize=str(self.normalize))  # fmt: skip
+
+
+@dataclass(repr=False, eq=False)
+class Dataset(Transform):
+    """A dataset, split and normalised, as `load_dataset` returns it.
+
+    X_train, X_val, X_test are rows (N, D), float32 or float64; y_train, y_val, y_test (N,) int64 indices into
+    class_names.
+    """
+
+    X_train: np.ndarray
+    X_val: np.ndarray
+    X_test: np.ndarray
+    y_train: np.ndarray
+    y_val: np.ndarray
+    y_test: np.ndarray
+
+    def __repr__(self):
+        shapes = ", ".join(f"{part} {getattr(self, part).shape}" for part in ("X_train", "X_val", "X_test"))
+        return f"<Dataset {self.name}: {shapes}>"
+
+
+def load_transform(path):
+    """Read what `Dataset.save_transform` wrote, to treat new images like those that a net was trained on.
+
+    Returns an object with transform(images), to_pixels(X), class_names and image_shape; its rows have the
+    dtype that the dataset had. Raises FileNotFoundError, or ValueError if the file is damaged or another's.
+    """
+    with open(path, "rb") as f:
+        try:
+            with np.load(f, allow_pickle=False) as file:
+                data = {name: file[name] for name in file.files}
+            if data.pop("format") != 1:
+                raise ValueError("its format is not 1")
+            shape, names = tuple(data["image_shape"].tolist()), tuple(data["class_names"].tolist())
+            normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
+            mean, std = data["mean"], data["std"].item()
+            if mean.shape != (math.prod(shape),) or not np.isfinite(mean).all() or not 0 < std < math.inf:
+                raise ValueError(f"mean {mean.shape} and std {std} do not fit images {shape}")
+            return Transform(data["name"].item(), shape, names, normalize, mean, std)
+        except Exception as error:  # numpy and zipfile raise many kinds
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{path}: damaged, or not of save_transform ({what})") from error
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):

@@ -1,177 +1,571 @@
-"""Find the best hidden size, learning rate and regularization, on all cores.
+"""Find the best settings of a net, on all cores or on a cluster.
 
-    python tune.py                                            # 90 nets on 5,000 digits, some 20 seconds
-    python tune.py --dataset mnist --hidden 100 300 --lr 0.03 0.1 --reg 0 1e-5 --epochs 5
+    python tune.py                                                     # a grid: 90 nets on 5,000 digits
+    python tune.py --lr 1e-4:1e-1 --reg 1e-6:1e-2 --trials 40 --out runs/random          # a random search
+    python tune.py --dataset mnist --trials 27 --lr 0.003:1 --halving --epochs 9 --out runs/halving
+    python tune.py --report runs/mnist5k                               # draws it all again
 
-    trials = tune.sweep("mnist5k", hidden=[64], lr=[0.01, 0.1], reg=[0, 1e-3])      # best first
+    trials = tune.sweep("mnist5k", hidden=[64], lr=tune.Range(0.001, 0.3), trials=20)      # best first
     trials[0]["val_acc"], trials[0]["net"]
 
-A trial trains one net with momentum and is judged by its accuracy on the validation rows after the last
-epoch. Every worker process runs one trial at a time, with a single BLAS thread: small matrix products
-spread over several threads spend their time waiting for each other. A script that calls sweep() does so
-under `if __name__ == "__main__":`, because the workers import it.
+A trial trains one net and is judged by its accuracy on the validation rows after its last epoch. Every worker
+process runs one trial at a time, with a single BLAS thread: small matrix products spread over several threads
+spend their time waiting for each other. A script that calls sweep() does so under
+`if __name__ == "__main__":`, because the workers import it.
+
+A sweep with a folder can be stopped at any moment; the same command goes on with the trials that are missing.
 """
 
 import argparse
 import csv
-import itertools
+import hashlib
+import io
+import json
 import math
 import multiprocessing
 import os
+import pickle
+import secrets
+import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+import traceback
+import weakref
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
-from numbers import Integral
+from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
+from numbers import Integral, Real
 from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from data_utils import load_dataset
-from two_layer_net import TwoLayerNet
+from data_utils import _replacing, load_dataset, load_transform
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
 HIDDEN = (16, 64, 256)
 LR = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 REG = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-EPOCHS, BATCH_SIZE = 15, 50
-COLUMNS = (
-    "trial",
-    "hidden_size",
-    "learning_rate",
-    "reg",
-    "status",
-    "val_acc",
-    "val_loss",
-    "train_acc",
-    "seconds",
-)
+EPOCHS, BATCH_SIZE, DRAWS = 15, 50, 30
+SETTINGS = {  # arguments of sweep() and what the class calls them
+    "hidden": "hidden_size",
+    "lr": "learning_rate",
+    "reg": "reg",
+    "activation": "activation",
+    "dropout": "dropout",
+    "optimizer": "optimizer",
+    "std": "std",
+    "batch_size": "batch_size",
+    "decay": "learning_rate_decay",
+}
+MEASURES = ("val_acc", "val_loss", "train_acc")
+COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PARTS = ("X_train", "y_train", "X_val", "y_val")
+PICTURES = ("sweep.png", "history.png", "weights.png")
+ELSE = "choose another --out or remove the folder"
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS")  # fmt: skip
+# what a second attempt would not mend; all else may be a matter of the machine
+BUGS = (ValueError, TypeError, LookupError, AttributeError, NameError, ImportError, AssertionError)
 
 
-def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0, workers=None,
-          out=None, verbose=True):  # fmt: skip
-    """Train a net for each combination of hidden size, learning rate and regularization.
+class Range(NamedTuple):
+    """Values between two bounds, to draw from: logarithms are uniform, dropout and decay are themselves."""
+
+    low: float
+    high: float
+
+
+def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=(0.0,),
+          optimizer=("momentum",), std=("he",), batch_size=(BATCH_SIZE,), decay=(0.95,), epochs=EPOCHS,
+          trials=None, halving=False, seed=0, workers=None, executor=None, host=None, out=None,
+          verbose=True):  # fmt: skip
+    """Train a net for each combination of settings, or for some drawn at random; returns the trials.
 
     data : a data_utils.Dataset or the name of one. Its test rows are not looked at.
-    hidden, lr, reg : sequences of hidden sizes, learning rates and L2 strengths.
-    epochs, batch_size, seed : the same for all trials. A trial's result depends on these and its own
-        settings, not on the number of workers or the order in which they finish.
-    workers : number of processes; default: one for each core.
-    out : folder for trials.csv and best.npz, brought up to date after each trial; default: none.
-    verbose : print a line a trial.
+    hidden, lr, reg, activation, dropout, optimizer, std, batch_size, decay : lists of hidden sizes, learning
+        rates, L2 strengths and so on, as the class takes them (batch_size also a single number); numbers may
+        be a Range(low, high) instead. Lists give a grid. With a Range, every trial draws each setting.
+    trials : how many to draw, default 30; for a grid, how many of its combinations, default all.
+    epochs : passes over the training rows.
+    halving : successive halving (Jamieson and Talwalkar 2016) by a factor of 3: all trials get
+        ceil(epochs / 3**s) epochs, the best third (rounded up) goes on, from where it stood, to
+        ceil(epochs / 3**(s - 1)), and so on to `epochs`; s is the largest number with 3**s <= epochs and
+        3**s <= the number of trials.
+    seed : of weights, order of examples and draws. A trial depends on this, its settings and `epochs` alone,
+        not on the number of workers or the order in which trials finish.
+    workers : number of local processes; default: one for each core.
+    executor : any concurrent.futures.Executor to run the trials on, in place of local processes. Its workers
+        import this module and fetch the data, once each, from this process, at the address `host` (default:
+        that of this machine; unencrypted, to those who know a random key).
+    out : folder for the results (README lists the files), brought up to date after each trial; default: none.
+        If it holds part of this very sweep, only what is missing is run.
+    verbose : print a line a trial, and on a terminal one that tells the time left.
 
     Returns a list of dicts, best validation accuracy first (then lowest validation loss): "trial" (its
-    number in the grid), "hidden_size", "learning_rate", "reg", "status" ("ok" or "diverged"), "val_acc" and
-    "train_acc" in 0..1 and "val_loss" (nan where diverged), "seconds" of training, "history" and "net" (None
-    where diverged). ValueError or TypeError for settings that the class refuses, before any training.
+    number), the settings by the class's names ("hidden_size" ... "learning_rate_decay"), "epochs" (trained so
+    far), "status" ("ok", "diverged", or "failed": its worker died twice, which the next run tries again),
+    "val_acc" and "train_acc" in 0..1 and "val_loss" (nan where diverged), "seconds" of training, "history"
+    and "net" (None unless ok). ValueError or TypeError, before any training, for settings that the class
+    refuses and for a folder with another sweep; OSError if the folder cannot be written.
     """
     if isinstance(data, str):
         data = load_dataset(data)
-    workers = os.cpu_count() if workers is None else workers
-    for name, value, least in (("workers", workers, 1), ("seed", seed, 0), ("epochs", epochs, 1)):
+    given = {"hidden": hidden, "lr": lr, "reg": reg, "activation": activation, "dropout": dropout,
+             "optimizer": optimizer, "std": std, "batch_size": batch_size, "decay": decay}  # fmt: skip
+    workers, count = os.cpu_count() if workers is None else workers, 1 if trials is None else trials
+    for name, value, least in (("workers", workers, 1), ("seed", seed, 0), ("epochs", epochs, 1),
+                               ("trials", count, 1)):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise TypeError(f"{name} must be an integer, got {value!r}")
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
-    for name, values in (("hidden", hidden), ("lr", lr), ("reg", reg)):
-        if isinstance(values, str) or not np.iterable(values) or len(values) == 0:
-            raise ValueError(f"{name} must be a list of at least one value, got {values!r}")
     if not len(data.X_val):
         raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
-    grid = [dict(zip(COLUMNS[1:4], values, strict=True)) for values in itertools.product(hidden, lr, reg)]
-    training = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    row = np.zeros((1, 1), np.float32), np.zeros(1, int)
-    for settings in grid:  # let the class check them all, in a moment, on a net of one input and one class
-        _train(row * 2, 1, settings, **{**training, "epochs": 1})
-    if out is not None:
-        out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        _write_csv(out / "trials.csv", [])  # now rather than after a trial, should it be impossible
-        (out / "best.npz").unlink(missing_ok=True)  # of an earlier sweep
+    given = {name: _checked(name, values) for name, values in given.items()}
+    _let_the_class_check(given, seed)
+    drawn = _draw(given, trials, seed)
+    rungs, size = [epochs], len(drawn)
+    while halving and 3 ** len(rungs) <= min(epochs, size):
+        rungs.insert(0, math.ceil(epochs / 3 ** len(rungs)))
+    new = {"epochs": 0, "status": "waiting", **dict.fromkeys(MEASURES, math.nan), "seconds": 0.0,
+           "history": None, "net": None, "checkpoint": b""}  # fmt: skip
+    trials = [{"trial": i, **settings, **new} for i, settings in enumerate(drawn, 1)]
+    checksum = _checksum(data)
+    plan = {"format": 1, "dataset": data.name, "data_checksum": checksum, **given, "trials": size,
+            "epochs": epochs, "halving": bool(halving), "seed": seed}  # fmt: skip
 
-    trials, start = [], time.perf_counter()
-    cost = [settings["hidden_size"] for settings in grid]  # roughly in proportion to the seconds
-    with _shared(data) as folder, worker_pool(workers) as pool:
-        futures = {}
-        for i in sorted(
-            range(len(grid)), key=lambda i: -cost[i]
-        ):  # the longest first: no core waits at the end
-            with _signals_later():
-                futures[pool.submit(_trial, folder, len(data.class_names), grid[i], training)] = i
-        for future in as_completed(futures):
-            trial = {"trial": futures[future] + 1, **grid[futures[future]], **future.result()}
-            trials = sorted([*trials, trial], key=_rank)
-            if out is not None:
-                if trial is trials[0] and trial["net"]:
-                    trial["net"].save(out / "best.npz")
-                _write_csv(out / "trials.csv", trials)
-            if verbose:
-                done = sum(cost[trial["trial"] - 1] for trial in trials)
-                left = (time.perf_counter() - start) * (sum(cost) / done - 1)
-                print(f"{len(trials):{len(str(len(grid)))}}/{len(grid)}  {_describe(trial)}  "
-                      f"best {_percent(trials[0])}  {_clock(left)} left", flush=True)  # fmt: skip
-    return trials
+    with ExitStack() as stack:
+        if out is not None:
+            out = Path(out)
+            stack.enter_context(_claimed(out, plan))
+            _take_over(out, trials)
+            if not (out / "dataset.npz").exists():
+                data.save_transform(out / "dataset.npz")
+        progress = {"start": time.perf_counter(), "finished": 0, "cost": 0}
+        source, alive = None, trials
+        for level, rung in enumerate(rungs):
+            todo = [t for t in alive if t["epochs"] < rung and t["status"] in ("ok", "waiting")]
+            # roughly in proportion to the seconds that are left, in this rung and those after it
+            progress["costs"] = {t["trial"]: t["hidden_size"] * (rung - t["epochs"]) for t in todo}
+            coming = [(math.ceil(size / 3**i), rungs[i] - rungs[i - 1]) for i in range(level + 1, len(rungs))]
+            mean = sum(t["hidden_size"] for t in trials) / size
+            progress["later"] = sum(mean * n * more for n, more in coming)
+            progress["total"] = progress["finished"] + len(todo) + sum(n for n, _ in coming)
+            if todo and source is None:
+                local = executor is None
+                executor = stack.enter_context(WorkerPool(min(workers, len(todo)))) if local else executor
+                source = _written(data, executor.folder) if local else stack.enter_context(
+                    _served(data, checksum, host))  # fmt: skip
+            task = source, len(data.class_names), seed, rung, len(rungs) > 1
+            for trial, result in _run(executor, task, todo, progress, verbose):
+                _record(out, trials, trial, result)
+                if verbose:
+                    _announce(trials, trial, progress, epochs if len(rungs) > 1 else None)
+            onward = [] if rung == epochs else _promoted(alive, rung)
+            _drop_checkpoints(out, [t for t in alive if t not in onward])
+            alive = onward
+    if verbose and len(rungs) > 1:
+        spent, whole = sum(t["epochs"] for t in trials), size * epochs
+        print(f"halving: {spent} of {whole} epochs ({spent / whole:.1%}), {whole - spent} saved, of "
+              f"{len(data.X_train)} examples each")  # fmt: skip
+    return _public(trials)
 
 
-def _trial(folder, classes, settings, training):
-    """What a worker process does."""
-    return _train(_attach(folder), classes, settings, **training)
+def _checked(name, values):
+    """The values of one setting: a Range, or a list of Python's own numbers and strings."""
+    if isinstance(values, Range):
+        if name in ("activation", "optimizer"):
+            raise ValueError(f"{name} must be a list of names, got {values!r}")
+        if not all(isinstance(end, Real) and not isinstance(end, bool) for end in values):
+            raise TypeError(f"{name}: the ends of a range must be numbers, got {values!r}")
+        low, high = (end.item() if isinstance(end, np.generic) else end for end in values)
+        if not low < high:
+            raise ValueError(f"{name}: a range must begin below its end, got {low}:{high}")
+        if low <= 0 and name not in ("dropout", "decay"):
+            raise ValueError(f"{name}: a range is drawn from by its logarithm, so it must begin above 0, "
+                             f"got {low}:{high}")  # fmt: skip
+        return Range(low, high)
+    if name == "batch_size" and isinstance(values, Real):
+        values = [values]
+    if isinstance(values, str) or not np.iterable(values) or len(values) == 0:
+        raise ValueError(f"{name} must be a list of at least one value, got {values!r}")
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
-def _train(arrays, classes, settings, epochs, batch_size, seed):
-    X = arrays[0]
-    net = TwoLayerNet(X.shape[1], settings["hidden_size"], classes, "he", dtype=X.dtype, rng=seed)
+def _let_the_class_check(given, seed):
+    """Train each value in turn for a moment on a net of one input and one class, so that wrong ones raise."""
+    rows = np.zeros((2, 1), np.float32), np.zeros(2, int)
+    first = {column: given[name][0] for name, column in SETTINGS.items()}
+    for name, column in SETTINGS.items():
+        for value in given[name]:  # of a Range, its ends
+            _train(rows * 2, 1, {**first, column: value}, seed, 1)
+
+
+def _draw(given, trials, seed):
+    """The settings of all trials, a list of dicts by column."""
+    rng = np.random.default_rng(seed)
+    lists = list(given.values())
+    if any(isinstance(values, Range) for values in lists):
+        combinations = [[_one(rng, *item) for item in given.items()] for _ in range(trials or DRAWS)]
+    else:
+        lengths = [len(values) for values in lists]
+        chosen = range(math.prod(lengths))
+        if trials is not None:
+            if trials > len(chosen):
+                raise ValueError(f"trials must be at most {len(chosen)}, the grid's size, got {trials}")
+            chosen = np.sort(rng.choice(len(chosen), trials, replace=False))
+        places = (np.unravel_index(i, lengths) for i in chosen)  # the last setting changes fastest
+        combinations = [[values[k] for values, k in zip(lists, ks, strict=True)] for ks in places]
+    return [dict(zip(SETTINGS.values(), values, strict=True)) for values in combinations]
+
+
+def _one(rng, name, values):
+    if not isinstance(values, Range):
+        return values[rng.integers(len(values))]
+    low, high = values
+    if name in ("dropout", "decay"):
+        value = rng.uniform(low, high)
+    else:
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+    # three digits can be read and typed again
+    value = round(value) if name in ("hidden", "batch_size") else float(f"{value:.3g}")
+    return min(max(value, low), high)
+
+
+def _trial(source, classes, seed, epochs, halving, settings, checkpoint):
+    """What a worker does: train to `epochs`; with halving from a checkpoint's bytes, b"" for none."""
+    arrays = _arrays(source)
+    if not halving:
+        return _train(arrays, classes, settings, seed, epochs)
+    with tempfile.TemporaryDirectory(prefix="tune-") as folder:
+        path = Path(folder, "checkpoint.npz")
+        if checkpoint:
+            path.write_bytes(checkpoint)
+        result = _train(arrays, classes, settings, seed, epochs, checkpoint=path, resume=True)
+        return {**result, "checkpoint": path.read_bytes() if result["net"] else b""}
+
+
+def _train(arrays, classes, settings, seed, epochs, **options):
+    s, X, seen = settings, arrays[0], {}
     start = time.perf_counter()
-    result = {"status": "ok", "history": None, "net": None}
+    net = TwoLayerNet(X.shape[1], s["hidden_size"], classes, s["std"], activation=s["activation"],
+                      dropout=s["dropout"], dtype=X.dtype, rng=seed)  # fmt: skip
     try:
-        history = net.train(*arrays, settings["learning_rate"], reg=settings["reg"], epochs=epochs,
-                            batch_size=batch_size, optimizer="momentum")  # fmt: skip
-        result.update(history=history, net=net)
-        measured = {key: history[f"{key}_history"][-1] for key in ("val_acc", "val_loss", "train_acc")}
+        history = net.train(*arrays, s["learning_rate"], s["learning_rate_decay"], s["reg"], epochs=epochs,
+                            batch_size=s["batch_size"], optimizer=s["optimizer"],
+                            callback=lambda net, history: seen.update(history), **options)  # fmt: skip
+        result = {"status": "ok", "epochs": epochs, "history": history, "net": net}
+        result.update({key: history[f"{key}_history"][-1] for key in MEASURES})
     except FloatingPointError:
-        result["status"] = "diverged"
-        measured = dict.fromkeys(("val_acc", "val_loss", "train_acc"), math.nan)
-    return {**result, **measured, "seconds": time.perf_counter() - start}
+        result = {"status": "diverged", "history": seen, "net": None, **dict.fromkeys(MEASURES, math.nan)}
+    return {**result, "seconds": time.perf_counter() - start}
+
+
+def _run(executor, task, todo, progress, verbose):
+    """Yields (trial, result) as the tasks finish; what fails is tried once more, then its result is None."""
+    pending, again = {}, []
+
+    def submit(trial):
+        settings = {column: trial[column] for column in SETTINGS.values()}
+        pending[executor.submit(_trial, *task, settings, trial["checkpoint"])] = trial
+
+    try:
+        for trial in sorted(todo, key=lambda t: -progress["costs"][t["trial"]]):
+            submit(trial)  # the longest first: no core waits at the end
+        while pending:
+            finished, _ = wait(pending, 1, FIRST_COMPLETED)
+            for future in finished:
+                trial, result = pending.pop(future), None
+                try:
+                    result = future.result()
+                except BUGS:
+                    raise
+                except Exception as error:
+                    first = trial not in again
+                    _show()
+                    print(f"trial {trial['trial']}: {type(error).__name__}: {error}; "
+                          f"{'once more' if first else 'given up'}", file=sys.stderr, flush=True)  # fmt: skip
+                    if first:
+                        again.append(trial)
+                        submit(trial)
+                        continue
+                yield trial, result
+            if verbose:
+                _show(live=progress.get("line"))
+    finally:
+        for future in pending:
+            future.cancel()
+        if verbose:
+            _show()
+
+
+def _promoted(trials, rung):
+    """The best third at the end of a rung, judged by what they were then: some may have gone on since."""
+    able = [t for t in trials if t["history"] and len(t["history"]["val_acc_history"]) >= rung]
+
+    def rank(t):
+        accuracy, loss = (t["history"][f"{key}_history"][rung - 1] for key in ("val_acc", "val_loss"))
+        return -accuracy, loss, t["trial"]
+
+    return sorted(able, key=rank)[: math.ceil(len(trials) / 3)]
 
 
 def _rank(trial):
-    """Sorts the best trial first and those that diverged last; the same for any order of finishing."""
-    diverged = trial["status"] == "diverged"
-    return (
-        diverged,
-        0 if diverged else -trial["val_acc"],
-        0 if diverged else trial["val_loss"],
-        trial["trial"],
-    )
+    """Sorts the best trial first and those without a net last; the same for any order of finishing."""
+    ok = trial["status"] == "ok"
+    return not ok, -trial["val_acc"] if ok else 0, trial["val_loss"] if ok else 0, trial["trial"]
 
 
-# ---- worker processes and the data they share
+def _public(trials):
+    hidden = ({"history": None, "net": None} if t["status"] != "ok" else {} for t in trials)
+    trials = [{**t, **none} for t, none in zip(trials, hidden, strict=True) if t["status"] != "waiting"]
+    return [{k: v for k, v in t.items() if k != "checkpoint"} for t in sorted(trials, key=_rank)]
+
+
+# ---- the folder of a sweep: one process writes it, and each file is whole at any moment
 
 
 @contextmanager
-def worker_pool(workers):
-    """An executor of new processes that have one BLAS thread each and end with this one."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # in force before a worker imports numpy, as it is spawned
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+def _claimed(out, plan):
+    """See that the folder is new or holds this very sweep, and keep other processes out of it."""
+    path, plan = out / "sweep.json", json.loads(json.dumps(plan, default=str))
+    plan = {key: list(map(str, v)) if isinstance(v, list) else v for key, v in plan.items()}
+    if not path.exists():
+        if any((out / name).exists() for name in ("trials.csv", "best.npz")):
+            raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {ELSE}")
+        out.mkdir(parents=True, exist_ok=True)
+        _write_text(path, json.dumps(plan, indent=1))
+    with open(path, "r+", encoding="utf-8") as file:
+        try:
+            import fcntl  # not on Windows
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+        except ImportError:
+            pass
+        except BlockingIOError as error:
+            raise OSError(f"{out} is being written by another process") from error
+        found = _json(path)
+        for key, value in plan.items():
+            if found.get(key) != value:
+                raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {ELSE}")
+        (out / "trials").mkdir(exist_ok=True)
+        for pattern in ("*.part", ".*.tmp", "trials/*.part", "trials/.*.tmp"):  # of a process that was killed
+            for rest in out.glob(pattern):
+                rest.unlink()
+        yield
+
+
+def _take_over(out, trials):
+    """Fill in what an earlier process has done."""
+    for found in _read_trials(out):
+        trial = trials[found["trial"] - 1]
+        if any(found[column] != trial[column] for column in SETTINGS.values()):
+            raise ValueError(f"{out / 'trials.csv'}: trial {found['trial']} is not what sweep.json says")
+        trial.update(found)
+        if trial["status"] == "failed":
+            trial["status"] = "ok" if trial["epochs"] else "waiting"
+    best = min(trials, key=_rank)
+    if best["net"] and not (out / "best.npz").exists():
+        best["net"].save(out / "best.npz")
+
+
+def _read_trials(out):
+    """The rows of trials.csv whose files are there, as dicts, with histories, nets and checkpoints."""
+    path, trials = out / "trials.csv", []
+    if not path.exists():
+        return trials
     try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # not to wait for trials that nobody will see
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{name: _number(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: damaged, or not a sweep's: {type(error).__name__} {error}") from error
+    for trial in rows:
+        history, net, checkpoint = _files(out, trial)
+        trial["history"] = _json(history) if history.exists() else None
+        trial["net"] = TwoLayerNet.load(net) if net.exists() else None
+        trial["checkpoint"] = checkpoint.read_bytes() if checkpoint.exists() else b""
+        if trial["status"] != "ok" or (trial["history"] and trial["net"]):
+            trials.append(trial)
+    return trials
+
+
+def _number(text):
+    for kind in (int, float, str):
+        with suppress(ValueError):
+            return kind(text)
+
+
+def _record(out, trials, trial, result):
+    """Take a result into the trial and onto the disk; a row in trials.csv comes last: it means all is there.
+
+    result is None where the trial failed.
+    """
+    before = min(trials, key=_rank)
+    if result is None:
+        trial["status"] = "failed"
+    else:
+        seen = result["history"] or trial["history"]  # none was seen if it went on and diverged at once
+        epochs = len(seen["val_acc_history"]) if seen else 0
+        seconds = trial["seconds"] + result["seconds"]
+        trial.update({"checkpoint": b"", **result, "history": seen, "epochs": epochs, "seconds": seconds})
+    if out is None:
+        return
+    history, net, checkpoint = _files(out, trial)
+    if trial["checkpoint"]:
+        with _replacing(checkpoint) as file:
+            file.write(trial["checkpoint"])
+    if trial["net"]:
+        trial["net"].save(net)
+    if trial["history"]:
+        _write_text(history, json.dumps(trial["history"]))
+    best = min(trials, key=_rank)
+    if best["net"] and (best is trial or before is trial):
+        best["net"].save(out / "best.npz")
+    _write_csv(out / "trials.csv", [t for t in trials if t["status"] != "waiting"])
+    for path, content in ((net, trial["net"]), (checkpoint, trial["checkpoint"])):
+        if not content:
+            path.unlink(missing_ok=True)
+    if best["status"] != "ok":
+        (out / "best.npz").unlink(missing_ok=True)
+
+
+def _drop_checkpoints(out, trials):
+    """Of trials that cannot go on."""
+    for trial in trials:
+        if trial["status"] != "failed":  # it will be tried again
+            trial["checkpoint"] = b""
+            if out is not None:
+                _files(out, trial)[2].unlink(missing_ok=True)
+
+
+def _files(out, trial):
+    stem = out / "trials" / f"{trial['trial']:04}"
+    return [stem.with_suffix(suffix) for suffix in (".json", ".npz", ".checkpoint.npz")]
+
+
+def _write_csv(path, trials):
+    """One row a trial, in the order of their numbers."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(trials, key=lambda trial: trial["trial"]))
+    _write_text(path, text.getvalue())
+
+
+def _write_text(path, text):
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+def _json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged: {error}") from error
+
+
+def load_sweep(out):
+    """The trials in the folder of a sweep, finished or not, as sweep() returns them."""
+    if not (Path(out) / "sweep.json").exists():
+        raise FileNotFoundError(f"there is no sweep in {out}: it has no sweep.json")
+    return _public(_read_trials(Path(out)))
+
+
+# ---- workers
+
+
+class WorkerPool(Executor):
+    """An executor of local processes that have one BLAS thread each and end with this one.
+
+    A process that dies fails the task that it was at, with BrokenExecutor, and is replaced. `folder` is a
+    temporary folder for files of the tasks; it is removed at the end, also when all but one of the processes
+    are killed. shutdown(wait=False), like an exception in the `with` block, ends the running tasks at once.
+    """
+
+    def __init__(self, workers):
+        self.folder = Path(tempfile.gettempdir(), f"tune-{secrets.token_hex(8)}")
+        self._before = {name: os.environ.get(name) for name in THREADS}
+        # in force before a worker imports numpy, as it is spawned
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._processes, self._idle, self._lock = set(), SimpleQueue(), threading.Lock()
+        self._closing = threading.Event()
+        for _ in range(workers):
+            self._idle.put(self._start())
+        self.folder.mkdir(mode=0o700)  # now, as there are processes that will remove it should this one die
+        self._threads = ThreadPoolExecutor(workers)
+
+    def _start(self):
+        """A new process and the pipe to it."""
+        with self._lock:
+            if self._closing.is_set():
+                raise BrokenExecutor("the pool is shut down")
+            ours, theirs = multiprocessing.Pipe()
+            context = multiprocessing.get_context("spawn")
+            process = context.Process(target=_work, args=(theirs, str(self.folder)), daemon=True)
+            with _signals_later():
+                process.start()
+                self._processes.add(process)
+            theirs.close()
+            return process, ours
+
+    def submit(self, function, /, *args, **kwargs):
+        return self._threads.submit(self._run, pickle.dumps((function, args, kwargs)))
+
+    def _run(self, task):
+        """What a thread does: have the task done by an idle process; there is one for each thread."""
+        process, pipe = self._idle.get()
+        try:
+            pipe.send_bytes(task)
+            result, error, text = pickle.loads(pipe.recv_bytes())
+        except (EOFError, OSError):
+            process.join()
+            self._processes.discard(process)
+            if self._closing.wait(0.2):  # a signal to all processes ends the workers first
+                raise BrokenExecutor("the pool is shut down") from None
+            if process.exitcode == 1:
+                raise ImportError("a worker process could not start, see above; a script must call sweep() "
+                                  'under `if __name__ == "__main__":`') from None  # fmt: skip
+            pipe.close()
+            process, pipe, code = *self._start(), process.exitcode
+            what = f"signal {-code}" if code < 0 else f"exit code {code}"
+            memory = ", perhaps for lack of memory" if code == -9 else ""
+            raise BrokenExecutor(f"its worker process died ({what}{memory})") from None
+        finally:
+            self._idle.put((process, pipe))
+        if error is not None:
+            raise error from RuntimeError(text)
+        return result
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """End the processes: when all tasks are done, or with wait=False at once."""
+        if not wait:
+            with self._lock:
+                self._closing.set()
+                for process in self._processes:
+                    process.kill()
+        self._threads.shutdown(cancel_futures=cancel_futures or not wait)
+        while not self._idle.empty():
+            process, pipe = self._idle.get()
+            with suppress(OSError):
+                pipe.send_bytes(b"")
+            process.join()
+            pipe.close()
+            for name, value in self._before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        self._remove()
+
+    def __exit__(self, kind, *_):
+        self.shutdown(wait=kind is None)
 
 
 @contextmanager
@@ -180,100 +574,281 @@ def _signals_later():
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once and without a traceback
+def _work(pipe, folder):
+    """What a worker process does: the tasks that come, until an empty one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it and ends this one
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    tempfile.tempdir = folder
 
-    def follow():
+    def follow():  # a process that was killed cannot tell its workers to end
         multiprocessing.parent_process().join()
+        while os.path.exists(folder):
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()  # a parent that was killed cannot tell it to end
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        while task := pipe.recv_bytes():
+            try:
+                function, args, kwargs = pickle.loads(task)
+                answer = pickle.dumps((function(*args, **kwargs), None, ""))
+            except Exception as error:
+                answer = pickle.dumps((None, error, f"in the worker:\n{traceback.format_exc()}"))
+            pipe.send_bytes(answer)
+    except (EOFError, OSError):
+        follower.join()
 
 
-@contextmanager
-def _shared(data):
-    """A folder of files with the training and validation arrays, which all workers map into memory.
+# ---- the data, which every process of workers gets once
+
+
+def _checksum(data):
+    """Of all that decides a sweep's results, and the test accuracy that is kept with them."""
+    digest = hashlib.sha256(repr(tuple(data.class_names)).encode())
+    for part in (*PARTS, "X_test", "y_test"):
+        array = np.ascontiguousarray(getattr(data, part))
+        digest.update(f"{part} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()[:32]
+
+
+def _written(data, folder):
+    """Write the arrays to files, which all local workers map into memory.
 
     Files, because shared memory is often small (64 MB in a container) and ends a process that needs more.
     """
-    with tempfile.TemporaryDirectory(prefix="tune-") as folder:
-        for part in PARTS:
-            np.save(Path(folder) / f"{part}.npy", getattr(data, part))
-        yield folder
+    for part in PARTS:
+        np.save(folder / f"{part}.npy", getattr(data, part))
+    return folder
+
+
+@contextmanager
+def _served(data, checksum, host):
+    """Serve the arrays; the address, key and checksum are all that a task carries of them."""
+    key, arrays, closing = secrets.token_bytes(32), [], threading.Event()
+    arrays = [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
+    listener = Listener((host or _own_address(), 0), backlog=100)
+
+    def serve(connection):
+        with connection, suppress(OSError, EOFError, multiprocessing.ProcessError):
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+            connection.send_bytes(json.dumps([(a.dtype.str, a.shape) for a in arrays]).encode())
+            for a in arrays:
+                for i in range(0, a.nbytes, 2**24):
+                    connection.send_bytes(memoryview(a).cast("B")[i : i + 2**24])
+
+    def accept():
+        while True:
+            with suppress(OSError):
+                connection = listener.accept()
+                if closing.is_set():
+                    return
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listener.address, key, checksum
+    finally:
+        closing.set()
+        with suppress(OSError):
+            Client(listener.address).close()  # wakes it
+            thread.join()
+        listener.close()
+        _fetched.clear()  # where the executor's workers are threads
+
+
+def _own_address(towards="192.0.2.1"):
+    """This machine's address on the way to another; the default is one for examples (RFC 5737)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards, 9))  # sends nothing
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
+
+
+_fetched, _fetching = {}, threading.Lock()  # arrays by checksum, of one dataset at a time
+
+
+def _arrays(source):
+    """X_train, y_train, X_val, y_val, from a folder or from whoever serves them."""
+    if isinstance(source, Path):
+        return _mapped(source)
+    address, key, checksum = source
+    with _fetching:
+        if checksum not in _fetched:
+            _fetched.clear()
+            with Client(address, authkey=key) as connection:
+                arrays = [np.empty(shape, dtype) for dtype, shape in json.loads(connection.recv_bytes())]
+                for a in arrays:
+                    got = 0
+                    while got < a.nbytes:
+                        got += connection.recv_bytes_into(memoryview(a).cast("B"), got)
+            _fetched[checksum] = arrays
+        return _fetched[checksum]
 
 
 @lru_cache(maxsize=1)
-def _attach(folder):
-    return [np.load(Path(folder) / f"{part}.npy", mmap_mode="r") for part in PARTS]
+def _mapped(folder):
+    return [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
 
 
-# ---- words and files
+# ---- words
 
 
 def _percent(trial):
-    return "diverged" if trial["status"] == "diverged" else f"{trial['val_acc']:.2%}"
+    return f"{trial['val_acc']:.2%}" if trial["status"] == "ok" else trial["status"]
 
 
-def _describe(trial):
-    settings = f"hidden {trial['hidden_size']:<4}  lr {trial['learning_rate']:<7g} reg {trial['reg']:<7g}"
-    return f"{settings} val {_percent(trial):<8}"
+def _describe(trial, trials):
+    """The main settings, the others where they differ among the trials, and the accuracy."""
+    text = f"hidden {trial['hidden_size']:<4}  lr {trial['learning_rate']:<7g} reg {trial['reg']:<7g}"
+    for column in COLUMNS[4 : 1 + len(SETTINGS)]:
+        if len({t[column] for t in trials}) > 1:
+            width = max(len(str(t[column])) for t in trials)
+            text += f" {column.removeprefix('learning_rate_').replace('_', ' ')} {trial[column]!s:<{width}}"
+    return f"{text} val {_percent(trial):<8}"
+
+
+def _announce(trials, trial, progress, epochs):
+    """Print a finished trial's line; epochs: the full number if they differ, or None."""
+    p, best = progress, min(trials, key=_rank)
+    p["finished"] += 1
+    p["cost"] += p["costs"].pop(trial["trial"])
+    left = (time.perf_counter() - p["start"]) / p["cost"] * (sum(p["costs"].values()) + p["later"])
+    count = f"{p['finished']:{len(str(p['total']))}}/{p['total']}"
+    after = f" after {trial['epochs']:{len(str(epochs))}}/{epochs}" if epochs else ""
+    end = f"best {_percent(best)}  {_clock(left)} left"
+    p["line"] = f"{count} trials  {end}"
+    _show(f"{count}  {_describe(trial, trials)}{after}  {end}", p["line"])
+
+
+def _show(line=None, live=None):
+    """Print a line and below it, on a terminal only, one that the next call replaces."""
+    if not sys.stdout.isatty():
+        if line:
+            print(line, flush=True)
+        return
+    width = shutil.get_terminal_size().columns - 1
+    print(f"\r{'':{width}}\r" + (f"{line}\n" if line else "") + (live or "")[:width], end="", flush=True)
 
 
 def _clock(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _write_csv(path, trials):
-    """One row a trial, in the order of the grid, to a temporary file that then takes path's place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(sorted(trials, key=lambda trial: trial["trial"]))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+# ---- the command line
+
+
+def report(out, data=None):
+    """Print the best trials of the sweep in the folder `out` and bring its pictures up to date.
+
+    data : the Dataset, to measure the test accuracy of the best trial, unless best.json has it from before.
+    Returns the exit code: 1 if no trial is ok or if some are missing or failed, else 0.
+    """
+    out = Path(out)
+    trials, planned = load_sweep(out), _json(out / "sweep.json")["trials"]
+    count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
+    print(f"\nbest {min(10, len(trials))} of {count} trials")
+    for trial in trials[:10]:
+        print(f"  {_describe(trial, trials)} val loss {trial['val_loss']:.4f}  {trial['seconds']:.2f} s")
+    failed = sum(trial["status"] == "failed" for trial in trials)
+    if failed:
+        print(f"{failed} failed: the same command tries them again", file=sys.stderr)
+    if not trials or trials[0]["net"] is None:
+        if trials and not failed:
+            print("every trial diverged: try smaller learning rates", file=sys.stderr)
+        return 1
+
+    best = {name: trials[0][name] for name in COLUMNS}
+    known = _json(out / "best.json") if (out / "best.json").exists() else {}
+    if known.items() >= best.items():
+        best = known
+    elif data is not None:
+        best["test_acc"] = float(np.mean(trials[0]["net"].predict(data.X_test) == data.y_test))
+        best["test_images"] = len(data.y_test)
+        _write_text(out / "best.json", json.dumps(best, indent=1))
+    if "test_acc" in best:
+        print(f"\ntest accuracy of the best: {best['test_acc']:.2%} of {best['test_images']} images")
+
+    paths, table = [out / name for name in PICTURES], (out / "trials.csv").stat()
+    if not all(path.exists() and path.stat().st_mtime >= table.st_mtime for path in paths) or data is None:
+        import vis_utils  # here, because every worker would spend half a second on matplotlib
+
+        vis_utils.plot_sweep(trials, path=paths[0])
+        vis_utils.plot_curves(trials, path=paths[1])
+        image_shape = load_transform(out / "dataset.npz").image_shape
+        vis_utils.show_net_weights(trials[0]["net"], image_shape, path=paths[2])
+    print("in", ", ".join(str(out / name) for name in ("trials.csv", "best.npz", *PICTURES)))
+    return 1 if failed or len(trials) < planned else 0
 
 
 def _parser():
+    examples = """examples:
+  a grid: every combination of the lists
+      python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
+  a random search: settings drawn from ranges (and from lists)
+      python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --hidden 32:512 --activation relu tanh --trials 40 --out runs/random
+  the same, but only the best third of the trials go on, and the best third of these
+      python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
+  on a cluster: `dask scheduler` on one machine, `dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1` on
+  others, in a folder with these programs, then
+      python tune.py --dask tcp://THAT:8786
+  the results of a sweep once more
+      python tune.py --report runs/mnist5k
+
+Ctrl-C keeps what was done, and the same command goes on from there. FOLDER will hold trials.csv (a row a trial),
+best.npz and dataset.npz (to score images with, see README.md), best.json, sweep.png, history.png and weights.png."""  # noqa: E501
     parser = argparse.ArgumentParser(
-        description="Train a net for each combination of hidden size, learning rate and regularization, one "
-        "to a core; then score the best one on the test images, once.",
-        epilog="Writes to FOLDER: trials.csv (a row a trial), best.npz (for TwoLayerNet.load), sweep.png (a "
-        "heat map) and history.png (the best trial's learning curves). Ctrl-C keeps what was done. "
-        "Example: python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20",
-    )
+        description="Train a net for each combination of settings, or for settings drawn at random, one to a "
+        "core; then score the best one on the test images, once.",
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=examples)  # fmt: skip
 
     def option(flag, default, text, **keywords):
-        shown = " ".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
-        parser.add_argument(flag, default=default, help=f"{text} (default: {shown})", **keywords)
+        shown = " ".join(f"{v:g}" for v in default) if isinstance(default, tuple) else default
+        shown = "" if default is None else f" (default: {shown})"
+        parser.add_argument(flag, default=default, help=f"{text}{shown}", **keywords)
 
-    option("--hidden", HIDDEN, "numbers of hidden units", type=int, nargs="+", metavar="H")
-    option(
-        "--lr",
-        LR,
-        "learning rates, multiplied by 0.95 after each epoch",
-        type=float,
-        nargs="+",
-        metavar="RATE",
-    )
-    option("--reg", REG, "L2 strengths", type=float, nargs="+", metavar="REG")
-    option("--dataset", "mnist5k", "mnist5k, mnist or fashion_mnist", metavar="NAME")
+    def setting(flag, default, text, kind, metavar):
+        def value(word):
+            low, colon, high = word.partition(":")
+            return Range(kind(low), kind(high)) if colon else kind(word)
+
+        value.__name__ = "value"  # in argparse's messages
+        option(flag, default, text, type=value, nargs="+", metavar=metavar)
+
+    setting("--hidden", HIDDEN, "numbers of hidden units, or a range LOW:HIGH", int, "H")
+    setting("--lr", LR, "learning rates, or a range", float, "RATE")
+    setting("--reg", REG, "L2 strengths, or a range", float, "REG")
+    option("--activation", ["relu"], ", ".join(ACTIVATIONS), nargs="+", metavar="NAME")
+    setting("--dropout", (0.0,), "probabilities that a hidden unit is dropped, or a range", float, "P")
+    option("--optimizer", ["momentum"], ", ".join(OPTIMIZERS), nargs="+", metavar="NAME")
+    setting("--std", ["he"], "zeros, normal, xavier, he or numbers, or a range", _number, "STD")
+    setting("--batch-size", (BATCH_SIZE,), "images a step, or a range", int, "N")
+    setting("--decay", (0.95,), "the learning rate's factor after each epoch, or a range", float, "FACTOR")
+    option("--trials", None, f"how many to draw at random (default: {DRAWS} with a range, else the whole grid)",
+           type=int, metavar="N")  # fmt: skip
     option("--epochs", EPOCHS, "passes over the training images", type=int, metavar="N")
-    option("--batch-size", BATCH_SIZE, "images a step", type=int, metavar="N")
-    option("--seed", 0, "of the weights and of the order of the images", type=int)
+    parser.add_argument("--halving", action="store_true", help="successive halving by a factor of 3: begin all "
+                        "trials, go on with the best third, then with the best third of these")  # fmt: skip
+    option("--dataset", "mnist5k", "mnist5k, mnist, fashion_mnist, cifar10 or svhn", metavar="NAME")
+    option("--seed", 0, "of weights, order of images and draws", type=int)
     option("--workers", os.cpu_count(), "processes, one a core unless said otherwise", type=int, metavar="N")
     option("--out", "runs/NAME", "where results go", metavar="FOLDER")
+    option("--dask", None, "run the trials on the workers of this dask scheduler", metavar="tcp://HOST:PORT")
+    option("--host", None, "with --dask: this machine's address, as the workers know it", metavar="HOST")
+    option("--report", None, "print and draw what this folder holds, without training", metavar="FOLDER")
     return parser
 
 
@@ -281,40 +856,67 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     out = Path("runs", options.dataset) if options.out == parser.get_default("out") else Path(options.out)
+    given = {name: getattr(options, name) for name in SETTINGS}
+    for name, values in given.items():
+        if any(isinstance(value, Range) for value in values):
+            if len(values) > 1:
+                parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {values}")
+            given[name] = values[0]
     start = time.perf_counter()
     try:
-        data = load_dataset(options.dataset)
-        trials = sweep(data, options.hidden, options.lr, options.reg, epochs=options.epochs, out=out,
-                       batch_size=options.batch_size, seed=options.seed, workers=options.workers)  # fmt: skip
-    except (ValueError, TypeError, OSError) as error:
+        with _stoppable(), ExitStack() as stack:
+            if options.report is not None:
+                return report(options.report)
+            data, executor = load_dataset(options.dataset), None
+            if options.dask is not None:
+                executor = _dask(options.dask, stack)
+                options.host = options.host or _own_address(urlsplit(options.dask).hostname)
+            sweep(data, **given, epochs=options.epochs, trials=options.trials, halving=options.halving, out=out,
+                  seed=options.seed, workers=options.workers, executor=executor, host=options.host)  # fmt: skip
+            print(f"{time.perf_counter() - start:.1f} s")
+            return report(out, data)
+    except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
-    except (KeyboardInterrupt, BrokenProcessPool, MemoryError) as error:
+    except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        why = "stopped" if interrupted else f"a worker process died, perhaps of too little memory: {error}"
         kept = [str(out / name) for name in ("trials.csv", "best.npz") if (out / name).exists()]
-        print(f"\n{why}; what was done is in {' and '.join(kept) or 'no file'}", file=sys.stderr)
-        return 130 if interrupted else 1
+        print(f"\n{'stopped' if interrupted else repr(error)}; what was done is in "
+              f"{' and '.join(kept) or 'no file'}; the same command goes on from there", file=sys.stderr)  # fmt: skip
+        return error.args[0] if interrupted and error.args else 130 if interrupted else 1
 
-    best = trials[0]
-    print(f"\nbest {min(10, len(trials))} of {len(trials)} trials, {time.perf_counter() - start:.1f} s")
-    for trial in trials[:10]:
-        print(f"  {_describe(trial)} val loss {trial['val_loss']:.4f}  {trial['seconds']:.2f} s")
-    if best["net"] is None:
-        print("every trial diverged: try smaller learning rates", file=sys.stderr)
-        return 1
-    net = TwoLayerNet.load(out / "best.npz")
-    accuracy = np.mean(net.predict(data.X_test) == data.y_test)
-    print(f"\ntest accuracy of the best: {accuracy:.2%} of {len(data.y_test)} images")
 
-    import vis_utils  # here, because every worker would spend half a second on matplotlib
+@contextmanager
+def _stoppable():
+    """SIGTERM is like Ctrl-C, and a second signal ends this process at once; its workers follow."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
-    vis_utils.plot_sweep(trials, path=out / "sweep.png")
-    vis_utils.plot_history(best["history"], title=" ".join(_describe(best).split()), path=out / "history.png")
-    print(
-        "wrote", ", ".join(str(out / name) for name in ("trials.csv", "best.npz", "sweep.png", "history.png"))
-    )
-    return 0
+    def stop(number, frame):
+        for name in before:
+            signal.signal(name, lambda number, frame: os._exit(128 + number))
+        raise KeyboardInterrupt(128 + number)
+
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {name: handler for name, handler in before.items() if handler != signal.SIG_IGN}  # as nohup does
+    try:
+        for name in before:
+            signal.signal(name, stop)
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _dask(address, stack):
+    try:
+        from distributed import Client as DaskClient
+    except ImportError as error:
+        raise ImportError("--dask needs dask.distributed: python -m pip install distributed") from error
+    return stack.enter_context(DaskClient(address, timeout=10)).get_executor(pure=False)
 
 
 if __name__ == "__main__":
+    from tune import main  # so that what the workers get is tune's, which they can import, not __main__'s
+
     sys.exit(main())

@@ -32,6 +32,11 @@ from matplotlib.patches import Rectangle
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"  # from Okabe and Ito's palette for colour-blind readers
 COLORMAP = matplotlib.colormaps["viridis"]
+CURVES = ((BLUE, "o-"), (RED, "s--"), (GREEN, "^-."), ("#CC79A7", "v:"), ("black", "D-"))  # colours of theirs
+SETTINGS = {  # of a trial, as a legend says them
+    "hidden_size": "hidden", "learning_rate": "lr", "reg": "reg", "activation": "", "dropout": "dropout",
+    "optimizer": "", "std": "std", "batch_size": "batch", "learning_rate_decay": "decay",
+}  # fmt: skip
 SMALL = 9  # points; smaller text is hard to read at 100%
 
 
@@ -231,12 +236,14 @@ def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
 
 
 def plot_sweep(trials, *, path=None):
-    """Map the validation accuracy of a sweep over learning rate and regularization, for each hidden size.
+    """Show the validation accuracy of a sweep over learning rate and regularization, for each hidden size.
 
-    trials : dicts with "hidden_size", "learning_rate", "reg", "status" ("ok" or "diverged") and "val_acc"
-        (0..1; not looked at when diverged).
-    Of trials that share a cell the best is shown. A cell without a trial is blank, a diverged one hatched;
-    frame and star mark the best of all (the first of equals). Axes longer than 16 go without numbers.
+    trials : dicts with "hidden_size", "learning_rate", "reg", "status" ("ok", "diverged" or "failed") and
+        "val_acc" (0..1; not looked at unless ok).
+    Trials that fill at least half of a grid become a heat map for each hidden size. Of trials that share a
+    cell the best is shown; a cell without a trial is blank, a diverged one hatched; axes longer than 16 go
+    without numbers. Other trials, as of a random search, become a scatter plot, where size stands for hidden
+    units and a cross for one that diverged. The best of all (the first of equals) is framed in red.
     """
     trials = list(trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged
@@ -249,21 +256,40 @@ def plot_sweep(trials, *, path=None):
         if not all(isinstance(value, Real) and 0 <= value < math.inf for value in cell):
             raise ValueError(f"trials[{i}]: hidden_size, learning_rate, reg {cell}; must be finite and >= 0")
         status, accuracy = trial["status"], trial["val_acc"]
-        if status not in ("ok", "diverged"):
-            raise ValueError(f'trials[{i}]: status {status!r}; must be "ok" or "diverged"')
+        if status not in ("ok", "diverged", "failed"):
+            raise ValueError(f'trials[{i}]: status {status!r}; must be "ok", "diverged" or "failed"')
         if status == "ok" and not (isinstance(accuracy, Real) and 0 <= accuracy <= 1):
             raise ValueError(f"trials[{i}]: val_acc {accuracy!r}; must be in 0..1")
-        cells[cell] = max(cells.get(cell, -1), 100 * accuracy if status == "ok" else -1)
+        if status != "failed":
+            cells[cell] = max(cells.get(cell, -1), 100 * accuracy if status == "ok" else -1)
     if not cells:
-        raise ValueError("trials: empty; must hold at least one")
-    sizes, rates, regs = (sorted(set(values)) for values in zip(*cells, strict=True))
+        raise ValueError("trials: empty; must hold at least one that has not failed")
     best = max(cells, key=cells.get)
     scored = [accuracy for accuracy in cells.values() if accuracy >= 0]
     # the colours tell good settings from each other: all that is 20 points below the best looks alike
     low, high = min(scored, default=0), max(scored, default=100)
     colors = ScalarMappable(Normalize(max(low, high - 20), high), COLORMAP)
-    numbered = max(len(rates), len(regs)) <= 16
+    full = math.prod(len(set(values)) for values in zip(*cells, strict=True))
+    fig = (_heat_maps if len(cells) >= full / 2 else _scatter)(cells, best if scored else None, colors)
 
+    counts = [sum(trial["status"] == status for trial in trials) for status in ("diverged", "failed")]
+    title = f"Validation accuracy (%), {len(trials)} trial{'s' * (len(trials) != 1)}, {counts[0]} diverged"
+    title += f", {counts[1]} failed" * (counts[1] > 0)
+    if scored:
+        rate, reg = map(_short_number, best[1:])
+        title += f"\nbest \u2605 {cells[best]:.1f}%: {best[0]} hidden units, learning rate {rate}, reg {reg}"
+    if len(set(scored)) > 1:
+        extend = "min" if low < high - 20 else "neither"
+        fig.colorbar(
+            colors, ax=fig.axes, label="validation accuracy (%)", fraction=0.05, aspect=40, extend=extend
+        )
+    fig.suptitle(title)
+    return _saved(fig, path)
+
+
+def _heat_maps(cells, best, colors):
+    sizes, rates, regs = (sorted(set(values)) for values in zip(*cells, strict=True))
+    numbered = max(len(rates), len(regs)) <= 16
     width = max(2.2, min(0.66 * len(rates), 10) + 0.9)  # of a map, inches
     height = max(2.2, min(0.45 * len(regs), 7) + 1.1)
     rows = math.ceil(len(sizes) / max(1, int(12 / width)))
@@ -290,20 +316,92 @@ def plot_sweep(trials, *, path=None):
         if numbered:
             box = {"facecolor": color, "edgecolor": "none", "pad": 1}  # keeps the hatching off the text
             ax.text(x, y, text, color=ink, bbox=box, ha="center", va="center", fontsize=SMALL)
-        if cell == best and scored:
+        if cell == best:
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec=RED, lw=3, zorder=3, clip_on=False))
             ax.plot(x + 0.34, y + 0.26, "*", color=ink, markersize=8, zorder=4)
-    failed = sum(trial["status"] == "diverged" for trial in trials)
-    title = f"Validation accuracy (%), {len(trials)} trial{'s' * (len(trials) != 1)}, {failed} diverged"
-    if scored:
-        rate, reg = map(_short_number, best[1:])
-        title += f"\nbest \u2605 {cells[best]:.1f}%: {best[0]} hidden units, learning rate {rate}, reg {reg}"
-    if len(set(scored)) > 1:
-        extend = "min" if low < high - 20 else "neither"
-        fig.colorbar(
-            colors, ax=axes, label="validation accuracy (%)", fraction=0.05, aspect=40, extend=extend
-        )
-    fig.suptitle(title)
+    return fig
+
+
+def _scatter(cells, best, colors):
+    sizes, rates, regs = (sorted(set(values)) for values in zip(*cells, strict=True))
+    fig = Picture(figsize=(9, 5.4), layout="constrained")
+    ax = fig.subplots()
+    # a logarithm has no 0: its place is a tick of its own, a decade below the smallest value
+    zero = {"x": 10 ** (math.log10(min(filter(None, rates), default=1)) - 1),
+            "y": 10 ** (math.log10(min(filter(None, regs), default=1)) - 1)}  # fmt: skip
+
+    def area(size):  # points squared, growing with the logarithm, as the sizes are drawn
+        share = math.log(size / sizes[0]) / math.log(sizes[-1] / sizes[0]) if sizes[-1] > sizes[0] > 0 else 0
+        return 40 + 160 * share
+
+    for (size, rate, reg), accuracy in cells.items():
+        x, y = rate or zero["x"], reg or zero["y"]
+        if accuracy < 0:
+            ax.scatter(x, y, area(size), marker="x", color="0.3", linewidths=1.5)
+            continue
+        color = colors.to_rgba(accuracy)
+        ax.scatter(x, y, area(size), color=color, edgecolors="0.3", linewidths=0.8, zorder=3)
+        if (size, rate, reg) == best:
+            ax.scatter(x, y, area(size) + 260, marker="s", color="none", edgecolors=RED, linewidths=3)
+    for axis, name, values in ((ax.xaxis, "x", rates), (ax.yaxis, "y", regs)):
+        positive = [value for value in values if value]
+        if not positive:
+            axis.set_ticks([zero[name]], labels=["0"])
+            continue
+        ax.set(**{f"{name}scale": "log"})
+        if len(positive) < len(values):
+            decades = range(math.floor(math.log10(positive[0])), math.ceil(math.log10(positive[-1])) + 1)
+            ticks = [10.0**k for k in decades if 10.0**k > 2 * zero[name]]
+            axis.set_ticks([zero[name], *ticks], labels=["0", *map(_short_number, ticks)])
+    ax.set(xlabel="learning rate (log scale)", ylabel="regularization (log scale)")
+    ax.margins(0.08)
+    ax.grid(True, alpha=0.3)
+    for size in sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]}):
+        units = f"{size} hidden unit{'s' * (size != 1)}"
+        ax.scatter([], [], area(size), color="0.8", edgecolors="0.3", label=units)
+    if min(cells.values()) < 0:
+        ax.scatter([], [], 60, marker="x", color="0.3", label="diverged")
+    fig.legend(loc="outside lower center", ncols=4, fontsize=SMALL)
+    return fig
+
+
+def plot_curves(trials, *, count=5, path=None):
+    """Plot validation accuracy and validation loss by epoch of the best trials of a sweep.
+
+    trials : as `tune.sweep` returns them, best first: dicts with "status", "history" (as for `plot_history`)
+        and settings; those that are not ok are left out. count : how many of them to draw, 1..5.
+    The legend names the settings in which they differ.
+    """
+    if not isinstance(count, Integral) or not 1 <= count <= len(CURVES):
+        raise ValueError(f"count={count!r}; must be a whole number in 1..{len(CURVES)}")
+    chosen = [trial for trial in trials if trial["status"] == "ok"][:count]
+    if not chosen:
+        raise ValueError("trials: none of them is ok; there are no curves to draw")
+    varied = [name for name in SETTINGS if len({trial.get(name) for trial in chosen}) > 1]
+    fig = Picture(figsize=(11, 4.9), layout="constrained")
+    fig.suptitle("The best trial by epoch" if len(chosen) == 1 else f"The best {len(chosen)} trials by epoch")
+    left, right = fig.subplots(1, 2)
+    losses = []
+    for trial, (color, style) in zip(chosen, CURVES, strict=False):
+        history = trial["history"]
+        accuracy = 100 * _real_array("val_acc_history", history["val_acc_history"])
+        losses.append(_real_array("val_loss_history", history["val_loss_history"]))
+        words = [f"{SETTINGS[n]} {_word(trial[n])}".strip() for n in varied] or ["all settings alike"]
+        label = f"{accuracy[-1]:.2f}%  " + ", ".join(words)
+        for ax, values in ((left, accuracy), (right, losses[-1])):
+            epochs = np.arange(1, len(values) + 1)
+            ax.plot(epochs, values, style, color=color, label=label, markersize=5 if len(values) <= 30 else 0)
+    both = np.concatenate(losses)
+    scale = "log" if both.max() > 30 * both.min() > 0 else "linear"
+    left.set(title="Validation accuracy", ylabel="accuracy (%)", xlabel="epoch")
+    right.set(title="Validation loss, penalty included", xlabel="epoch", yscale=scale)
+    right.set_ylabel("loss" if scale == "linear" else "loss (log scale)")
+    for ax in (left, right):
+        ax.grid(True, alpha=0.3)
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    handles, labels = left.get_legend_handles_labels()
+    columns = 1 + (max(map(len, labels)) < 60)
+    fig.legend(handles, labels, loc="outside lower center", fontsize=SMALL, ncols=columns)
     return _saved(fig, path)
 
 
@@ -356,6 +454,10 @@ def _short_number(value):
         return f"{value:.3g}"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _word(value):
+    return value if isinstance(value, str) else _short_number(value)
 
 
 def _ink(color):

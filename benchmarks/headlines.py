@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from data_utils import distort, drop_inputs, flip, load_dataset  # noqa: E402
-from tune import worker_pool  # noqa: E402
+from tune import WorkerPool  # noqa: E402
 from two_layer_net import TwoLayerNet  # noqa: E402
 
 RESULTS = HERE.parent / "runs" / "headlines.csv"
@@ -199,7 +199,7 @@ def main(arguments=None):
 
     skipped, results = {}, read_results()
     done = {(r["row"], int(r["seed"])) for r in results}
-    with worker_pool(options.workers) as pool:
+    with WorkerPool(options.workers) as pool:
         futures = {}
         for seed in range(options.seeds):
             for name in options.only:
