@@ -283,7 +283,7 @@ def _run(executor, task, todo, progress, verbose):
             submit(trial)  # the longest first: no core waits at the end
         while pending:
             finished, _ = wait(pending, 1, FIRST_COMPLETED)
-            for future in finished:
+            for future in [f for f in pending if f in finished]:  # a set has no order
                 trial, result = pending.pop(future), None
                 try:
                     result = future.result()
@@ -337,8 +337,8 @@ def _public(trials):
 @contextmanager
 def _claimed(out, plan):
     """See that the folder is new or holds this very sweep, and keep other processes out of it."""
-    path, plan = out / "sweep.json", json.loads(json.dumps(plan, default=str))
-    plan = {key: list(map(str, v)) if isinstance(v, list) else v for key, v in plan.items()}
+    path = out / "sweep.json"
+    plan = {key: f"{v.low}:{v.high}" if isinstance(v, Range) else v for key, v in plan.items()}
     if not path.exists():
         if any((out / name).exists() for name in ("trials.csv", "best.npz")):
             raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {ELSE}")
@@ -796,23 +796,23 @@ def report(out, data=None):
 
 def _parser():
     examples = """examples:
-  a grid: every combination of the lists
-      python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
-  a random search: settings drawn from ranges (and from lists)
-      python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --hidden 32:512 --activation relu tanh --trials 40 --out runs/random
-  the same, but only the best third of the trials go on, and the best third of these
-      python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
-  on a cluster: `dask scheduler` on one machine, `dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1` on
-  others, in a folder with these programs, then
-      python tune.py --dask tcp://THAT:8786
-  the results of a sweep once more
-      python tune.py --report runs/mnist5k
+  a grid, every combination of the lists:
+    python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
+  a random search, settings drawn from ranges (and from lists):
+    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
+  the same, but only the best third of the trials go on, then the best third of these:
+    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
+  on a cluster: `dask scheduler` on one machine, on others, in a copy of this folder,
+  `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`, and then here
+    python tune.py --dask tcp://THAT:8786
+  the results of a sweep once more:
+    python tune.py --report runs/mnist5k
 
-Ctrl-C keeps what was done, and the same command goes on from there. FOLDER will hold trials.csv (a row a trial),
-best.npz and dataset.npz (to score images with, see README.md), best.json, sweep.png, history.png and weights.png."""  # noqa: E501
+Ctrl-C keeps what was done; the same command goes on from there. FOLDER will hold trials.csv (a
+row a trial), best.npz and dataset.npz (to score images, see README.md), best.json and pictures."""
     parser = argparse.ArgumentParser(
-        description="Train a net for each combination of settings, or for settings drawn at random, one to a "
-        "core; then score the best one on the test images, once.",
+        description="Train a net for each combination of settings, or for settings drawn at random, one\n"
+        "to a core; then score the best one on the test images, once.",
         formatter_class=argparse.RawDescriptionHelpFormatter, epilog=examples)  # fmt: skip
 
     def option(flag, default, text, **keywords):
@@ -837,11 +837,11 @@ best.npz and dataset.npz (to score images with, see README.md), best.json, sweep
     setting("--std", ["he"], "zeros, normal, xavier, he or numbers, or a range", _number, "STD")
     setting("--batch-size", (BATCH_SIZE,), "images a step, or a range", int, "N")
     setting("--decay", (0.95,), "the learning rate's factor after each epoch, or a range", float, "FACTOR")
-    option("--trials", None, f"how many to draw at random (default: {DRAWS} with a range, else the whole grid)",
+    option("--trials", None, f"how many to draw (default: {DRAWS} with a range, else the whole grid)",
            type=int, metavar="N")  # fmt: skip
     option("--epochs", EPOCHS, "passes over the training images", type=int, metavar="N")
-    parser.add_argument("--halving", action="store_true", help="successive halving by a factor of 3: begin all "
-                        "trials, go on with the best third, then with the best third of these")  # fmt: skip
+    parser.add_argument("--halving", action="store_true", help="successive halving by a factor of 3: all "
+                        "trials begin, the best third goes on, then the best third of these")  # fmt: skip
     option("--dataset", "mnist5k", "mnist5k, mnist, fashion_mnist, cifar10 or svhn", metavar="NAME")
     option("--seed", 0, "of weights, order of images and draws", type=int)
     option("--workers", os.cpu_count(), "processes, one a core unless said otherwise", type=int, metavar="N")
@@ -871,17 +871,17 @@ def main(arguments=None):
             if options.dask is not None:
                 executor = _dask(options.dask, stack)
                 options.host = options.host or _own_address(urlsplit(options.dask).hostname)
-            sweep(data, **given, epochs=options.epochs, trials=options.trials, halving=options.halving, out=out,
-                  seed=options.seed, workers=options.workers, executor=executor, host=options.host)  # fmt: skip
+            for name in ("epochs", "trials", "halving", "seed", "workers", "host"):
+                given[name] = getattr(options, name)
+            sweep(data, **given, executor=executor, out=out)
             print(f"{time.perf_counter() - start:.1f} s")
             return report(out, data)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        kept = [str(out / name) for name in ("trials.csv", "best.npz") if (out / name).exists()]
-        print(f"\n{'stopped' if interrupted else repr(error)}; what was done is in "
-              f"{' and '.join(kept) or 'no file'}; the same command goes on from there", file=sys.stderr)  # fmt: skip
+        print(f"\n{'stopped' if interrupted else repr(error)}; what was done is in {out / 'trials.csv'}, and "
+              "the same command goes on from there", file=sys.stderr)  # fmt: skip
         return error.args[0] if interrupted and error.args else 130 if interrupted else 1
 
 

@@ -343,6 +343,7 @@ def _scatter(cells, best, colors):
         ax.scatter(x, y, area(size), color=color, edgecolors="0.3", linewidths=0.8, zorder=3)
         if (size, rate, reg) == best:
             ax.scatter(x, y, area(size) + 260, marker="s", color="none", edgecolors=RED, linewidths=3)
+            ax.scatter(x, y, 30, marker="*", color=_ink(color), linewidths=0, zorder=4)
     for axis, name, values in ((ax.xaxis, "x", rates), (ax.yaxis, "y", regs)):
         positive = [value for value in values if value]
         if not positive:
@@ -353,6 +354,7 @@ def _scatter(cells, best, colors):
             decades = range(math.floor(math.log10(positive[0])), math.ceil(math.log10(positive[-1])) + 1)
             ticks = [10.0**k for k in decades if 10.0**k > 2 * zero[name]]
             axis.set_ticks([zero[name], *ticks], labels=["0", *map(_short_number, ticks)])
+            axis.set_ticks([], minor=True)
     ax.set(xlabel="learning rate (log scale)", ylabel="regularization (log scale)")
     ax.margins(0.08)
     ax.grid(True, alpha=0.3)
