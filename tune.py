@@ -54,17 +54,9 @@ HIDDEN = (16, 64, 256)
 LR = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 REG = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 EPOCHS, BATCH_SIZE, DRAWS = 15, 50, 30
-SETTINGS = {  # arguments of sweep() and what the class calls them
-    "hidden": "hidden_size",
-    "lr": "learning_rate",
-    "reg": "reg",
-    "activation": "activation",
-    "dropout": "dropout",
-    "optimizer": "optimizer",
-    "std": "std",
-    "batch_size": "batch_size",
-    "decay": "learning_rate_decay",
-}
+SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
+            "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
+            "decay": "learning_rate_decay"}  # arguments of sweep() and what the class calls them  # fmt: skip
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PARTS = ("X_train", "y_train", "X_val", "y_val")
@@ -157,21 +149,24 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=
             # roughly in proportion to the seconds that are left, in this rung and those after it
             progress["costs"] = {t["trial"]: t["hidden_size"] * (rung - t["epochs"]) for t in todo}
             coming = [(math.ceil(size / 3**i), rungs[i] - rungs[i - 1]) for i in range(level + 1, len(rungs))]
-            mean = sum(t["hidden_size"] for t in trials) / size
-            progress["later"] = sum(mean * n * more for n, more in coming)
+            progress["later"] = np.mean([t["hidden_size"] for t in trials]) * sum(n * k for n, k in coming)
             progress["total"] = progress["finished"] + len(todo) + sum(n for n, _ in coming)
-            if todo and source is None:
-                local = executor is None
-                executor = stack.enter_context(WorkerPool(min(workers, len(todo)))) if local else executor
-                source = _written(data, executor.folder) if local else stack.enter_context(
-                    _served(data, checksum, host))  # fmt: skip
+            if todo and source is None and executor is None:
+                executor = stack.enter_context(WorkerPool(min(workers, len(todo))))
+                source = _written(data, executor.folder)
+            elif todo and source is None:
+                source = stack.enter_context(_served(data, checksum, host))
             task = source, len(data.class_names), seed, rung, len(rungs) > 1
             for trial, result in _run(executor, task, todo, progress, verbose):
                 _record(out, trials, trial, result)
                 if verbose:
                     _announce(trials, trial, progress, epochs if len(rungs) > 1 else None)
             onward = [] if rung == epochs else _promoted(alive, rung)
-            _drop_checkpoints(out, [t for t in alive if t not in onward])
+            for trial in alive:
+                if trial not in onward and trial["status"] != "failed":  # which would be tried again
+                    trial["checkpoint"] = b""
+                    if out is not None:
+                        _files(out, trial)[2].unlink(missing_ok=True)
             alive = onward
     if verbose and len(rungs) > 1:
         spent, whole = sum(t["epochs"] for t in trials), size * epochs
@@ -326,9 +321,10 @@ def _rank(trial):
 
 
 def _public(trials):
-    hidden = ({"history": None, "net": None} if t["status"] != "ok" else {} for t in trials)
-    trials = [{**t, **none} for t, none in zip(trials, hidden, strict=True) if t["status"] != "waiting"]
-    return [{k: v for k, v in t.items() if k != "checkpoint"} for t in sorted(trials, key=_rank)]
+    """What the caller gets: the best first, no nets that are of no use, no checkpoints."""
+    none = {"history": None, "net": None}
+    found = [t if t["status"] == "ok" else t | none for t in trials if t["status"] != "waiting"]
+    return [{k: v for k, v in t.items() if k != "checkpoint"} for t in sorted(found, key=_rank)]
 
 
 # ---- the folder of a sweep: one process writes it, and each file is whole at any moment
@@ -430,7 +426,11 @@ def _record(out, trials, trial, result):
     best = min(trials, key=_rank)
     if best["net"] and (best is trial or before is trial):
         best["net"].save(out / "best.npz")
-    _write_csv(out / "trials.csv", [t for t in trials if t["status"] != "waiting"])
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(t for t in trials if t["status"] != "waiting")
+    _write_text(out / "trials.csv", table.getvalue())
     for path, content in ((net, trial["net"]), (checkpoint, trial["checkpoint"])):
         if not content:
             path.unlink(missing_ok=True)
@@ -438,27 +438,9 @@ def _record(out, trials, trial, result):
         (out / "best.npz").unlink(missing_ok=True)
 
 
-def _drop_checkpoints(out, trials):
-    """Of trials that cannot go on."""
-    for trial in trials:
-        if trial["status"] != "failed":  # it will be tried again
-            trial["checkpoint"] = b""
-            if out is not None:
-                _files(out, trial)[2].unlink(missing_ok=True)
-
-
 def _files(out, trial):
     stem = out / "trials" / f"{trial['trial']:04}"
     return [stem.with_suffix(suffix) for suffix in (".json", ".npz", ".checkpoint.npz")]
-
-
-def _write_csv(path, trials):
-    """One row a trial, in the order of their numbers."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(trials, key=lambda trial: trial["trial"]))
-    _write_text(path, text.getvalue())
 
 
 def _write_text(path, text):
@@ -560,8 +542,8 @@ class WorkerPool(Executor):
                 pipe.send_bytes(b"")
             process.join()
             pipe.close()
-            for name, value in self._before.items():
-                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        for name, value in self._before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         self._remove()
 
     def __exit__(self, kind, *_):
@@ -707,7 +689,7 @@ def _mapped(folder):
 # ---- words
 
 
-def _percent(trial):
+def _outcome(trial):
     return f"{trial['val_acc']:.2%}" if trial["status"] == "ok" else trial["status"]
 
 
@@ -718,7 +700,7 @@ def _describe(trial, trials):
         if len({t[column] for t in trials}) > 1:
             width = max(len(str(t[column])) for t in trials)
             text += f" {column.removeprefix('learning_rate_').replace('_', ' ')} {trial[column]!s:<{width}}"
-    return f"{text} val {_percent(trial):<8}"
+    return f"{text} val {_outcome(trial):<8}"
 
 
 def _announce(trials, trial, progress, epochs):
@@ -729,7 +711,7 @@ def _announce(trials, trial, progress, epochs):
     left = (time.perf_counter() - p["start"]) / p["cost"] * (sum(p["costs"].values()) + p["later"])
     count = f"{p['finished']:{len(str(p['total']))}}/{p['total']}"
     after = f" after {trial['epochs']:{len(str(epochs))}}/{epochs}" if epochs else ""
-    end = f"best {_percent(best)}  {_clock(left)} left"
+    end = f"best {_outcome(best)}  {int(left) // 60}:{int(left) % 60:02} left"
     p["line"] = f"{count} trials  {end}"
     _show(f"{count}  {_describe(trial, trials)}{after}  {end}", p["line"])
 
@@ -742,10 +724,6 @@ def _show(line=None, live=None):
         return
     width = shutil.get_terminal_size().columns - 1
     print(f"\r{'':{width}}\r" + (f"{line}\n" if line else "") + (live or "")[:width], end="", flush=True)
-
-
-def _clock(seconds):
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 # ---- the command line

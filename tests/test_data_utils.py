@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import data_utils
-from data_utils import load_dataset, one_hot_decode, one_hot_encode, read_idx, write_idx
+from data_utils import (
+    load_dataset,
+    load_transform,
+    one_hot_decode,
+    one_hot_encode,
+    read_idx,
+    write_idx,
+)
 
 PROJECT = Path(data_utils.__file__).resolve().parent
 KINDS = ("images-idx3", "labels-idx1")
@@ -335,6 +342,41 @@ def test_to_pixels_is_the_inverse(normalize, dtype):
     assert data.to_pixels(data.X_test[:0]).shape == (0, 28, 28)
     pixels[:] = 0
     np.testing.assert_array_equal(data.X_test, before)
+
+
+@pytest.mark.parametrize(("normalize", "dtype"), NORMALIZATIONS)
+def test_saved_transform_gives_the_same_bits(normalize, dtype, tmp_path):
+    data = load_dataset("mnist5k", normalize=normalize, dtype=dtype)
+    data.save_transform(tmp_path / "a.npz")
+    transform = load_transform(tmp_path / "a.npz")
+    assert transform.transform(raw_mnist5k("t10k")[0]).tobytes() == data.X_test.tobytes()
+    assert transform.transform(raw_mnist5k("t10k")[0]).dtype == dtype
+    assert transform.to_pixels(data.X_test).tobytes() == data.to_pixels(data.X_test).tobytes()
+    assert transform.image_shape == (28, 28) and transform.class_names == data.class_names
+    assert transform.normalize == normalize and transform.name == "mnist5k" and "mnist5k" in repr(transform)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_damaged_transform_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    load_dataset("mnist5k").save_transform(path)
+    whole = path.read_bytes()
+    with np.load(path) as file:
+        content = dict(file)
+    wrong = {
+        "format": 2, "image_shape": [28, 27], "normalize": "perhaps", "std": 0.0,
+        "mean": np.full(784, np.nan), "class_names": np.array([{}], object),
+    }  # fmt: skip
+    for name, value in wrong.items():
+        np.savez(path, **{**content, name: value})
+        with pytest.raises(ValueError, match=r"a\.npz: damaged, or not of save_transform"):
+            load_transform(path)
+    for bad in (b"", whole[:-100], whole[:200], b"mine"):
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"a\.npz"):
+            load_transform(path)
+    with pytest.raises(FileNotFoundError):
+        load_transform(tmp_path / "b.npz")
 
 
 def test_to_pixels_clips():

@@ -18,6 +18,7 @@ import vis_utils
 from two_layer_net import TwoLayerNet
 from vis_utils import (
     plot_confusion,
+    plot_curves,
     plot_history,
     plot_predictions,
     plot_sweep,
@@ -71,6 +72,7 @@ FIGURES = {  # one call of each function that draws
     ),
     "plot_confusion": lambda path: plot_confusion([0, 1, 2], [0, 2, 2], path=path),
     "plot_sweep": lambda path: plot_sweep([trial(), trial(reg=0.2, **DIVERGED)], path=path),
+    "plot_curves": lambda path: plot_curves([{**trial(), "history": history()}], path=path),
 }
 
 
@@ -689,12 +691,84 @@ def test_many_hidden_sizes_wrap_and_stay_in_reach(tmp_path):
 
 def test_long_axes_go_without_numbers(tmp_path):
     rng = np.random.default_rng(0)
-    trials = [trial(50, *10 ** rng.uniform(-5, -1, 2), rng.random()) for _ in range(40)]
+    rates, regs = 10 ** rng.uniform(-5, -1, (2, 20))
+    trials = [trial(50, lr, reg, rng.random()) for lr, reg in itertools.product(rates, regs[:17])]
     fig = plot_sweep(trials, path=tmp_path / "a.png")
     (ax,) = maps(fig)
     assert not ax.texts and len(stars(fig)) == 1 and len(ax.get_xticks()) <= 20
-    assert len(ax.patches) == 41
+    assert len(ax.patches) == 341
     assert max(fig.get_size_inches()) < 15
+
+
+def points(ax):
+    """Where the markers of a scatter plot lie, with their areas, but for those of the legend."""
+    return [(*c.get_offsets()[0], c.get_sizes()[0]) for c in ax.collections if len(c.get_offsets()) == 1]
+
+
+def test_sweep_of_random_draws_is_a_scatter_plot(tmp_path):
+    trials = [trial(32, 1e-3, 1e-5, 0.5), trial(64, 1e-2, 0, 0.8), trial(512, 0.1, 1e-2, 0.7)]
+    trials += [trial(100, 0.5, 3e-4, **DIVERGED), trial(200, 0.3, 2e-4, math.nan, "failed")]
+    fig = plot_sweep(trials, path=tmp_path / "a.png")
+    ax = fig.axes[0]
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert "learning rate" in ax.get_xlabel() and "regularization" in ax.get_ylabel()
+    assert "5 trials, 1 diverged, 1 failed" in fig.get_suptitle() and "64 hidden units" in fig.get_suptitle()
+    (small, *_), (middle, frame, star), (large,), (cross,) = (
+        [p for p in points(ax) if p[0] == lr] for lr in (1e-3, 1e-2, 0.1, 0.5)
+    )
+    assert small[1] == 1e-5 and large[1] == 1e-2 and cross[1] == 3e-4
+    assert small[2] < middle[2] < cross[2] < large[2] < frame[2] + 300
+    assert middle[1] == frame[1] == star[1] == pytest.approx(1e-6)  # reg 0, a decade below the smallest
+    assert tick_labels(ax.yaxis)[0] == "0" and ax.get_yticks()[0] == pytest.approx(1e-6)
+    assert not [p for p in points(ax) if p[0] == 0.3]
+    words = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert words == ["32 hidden units", "100 hidden units", "512 hidden units", "diverged"]
+
+
+@pytest.mark.parametrize("regs", [[0, 0, 0, 0], [0.1, 0.1, 0.1, 0.1], [0, 1e-9, 1e4, 2]])
+def test_scatter_plot_of_odd_values(regs, tmp_path):
+    sizes = (1, 7, 7, 3000)
+    trials = [trial(h, 10.0**-i, reg, 0.25 * i) for i, (h, reg) in enumerate(zip(sizes, regs, strict=True))]
+    ax = plot_sweep(trials, path=tmp_path / "a.png").axes[0]
+    low, high = ax.get_ylim()
+    assert all(low < p[1] < high and np.isfinite(p).all() for p in points(ax))
+
+
+def test_scatter_plot_in_which_all_diverged(tmp_path):
+    trials = [trial(2**i, 2.0**i, 2.0**i, **DIVERGED) for i in range(5)]
+    fig = plot_sweep(trials, path=tmp_path / "a.png")
+    assert len(points(fig.axes[0])) == 5 and len(fig.axes) == 1 and "best" not in fig.get_suptitle()
+
+
+def test_curves_of_the_best(tmp_path):
+    trials = [
+        {**trial(16 * i, val_acc=0.9 - i / 10), "activation": "tanh", "history": history(records=i)}
+        for i in range(1, 8)
+    ]
+    trials.insert(2, {**trial(**DIVERGED), "history": None})
+    fig = plot_curves(trials, path=tmp_path / "a.png")
+    accuracy, loss = fig.axes
+    assert [len(line.get_xdata()) for line in accuracy.lines] == [1, 2, 3, 4, 5]
+    for i, (top, bottom) in enumerate(zip(accuracy.lines, loss.lines, strict=True), 1):
+        np.testing.assert_allclose(top.get_ydata(), 100 * np.array(history(records=i)["val_acc_history"]))
+        np.testing.assert_allclose(bottom.get_ydata(), history(records=i)["val_loss_history"])
+        assert top.get_xdata().tolist() == list(range(1, i + 1))
+    looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in accuracy.lines}
+    assert len(looks) == 5
+    words = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert [word.split("  ")[1] for word in words] == [
+        f"hidden {16 * i}" for i in range(1, 6)
+    ]  # what differs
+    assert (
+        "%" in accuracy.get_ylabel() and "epoch" in accuracy.get_xlabel() and "5 trials" in fig.get_suptitle()
+    )
+
+
+def test_curves_of_none():
+    with pytest.raises(ValueError, match="none"):
+        plot_curves([{**trial(**DIVERGED), "history": None}])
+    with pytest.raises(ValueError, match="count"):
+        plot_curves([{**trial(), "history": history()}], count=9)
 
 
 @pytest.mark.parametrize(
@@ -726,6 +800,7 @@ def without(key):
         ([trial(), without("reg")], ValueError, r"trials\[1\].*reg"),
         ([without("status")], ValueError, "status"),
         ([trial(status="failed")], ValueError, "failed"),
+        ([trial(status="lost")], ValueError, "lost"),
         ([trial(val_acc=97.5)], ValueError, "val_acc 97.5"),
         ([trial(val_acc=math.nan)], ValueError, "val_acc nan"),
         ([trial(val_acc=None)], ValueError, "val_acc None"),
