@@ -780,7 +780,7 @@ def _parser():
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
   the same, but only the best third of the trials go on, then the best third of these:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
-  on a cluster: `dask scheduler` on one machine, on others, in a copy of this folder,
+  on a cluster, all in copies of this folder: `python -m dask scheduler` on one machine, on others
   `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`, and then here
     python tune.py --dask tcp://THAT:8786
   the results of a sweep once more:

@@ -41,8 +41,8 @@ for flag, values in (("--hidden", HIDDEN), ("--lr", LR), ("--reg", REG)):
 OURS = {"tune.py, 2 workers": ["--workers", "2"], "tune.py, 1 worker": ["--workers", "1"],
         "tune.py --halving": ["--workers", "2", "--halving"]}  # fmt: skip
 OTHERS = {"plain loop": "loop", "GridSearchCV": "grid_search"}
-MNIST = ["--dataset", "mnist", "--trials", "27", "--epochs", "9", "--hidden", "32:256", "--lr", "1e-3:1",
-         "--reg", "1e-6:1e-2"]  # fmt: skip
+MNIST = ["--dataset", "mnist", "--trials", "27", "--epochs", "9", "--batch-size", "100", "--hidden", "32:128",
+         "--lr", "1e-3:1", "--reg", "1e-6:1e-2"]  # fmt: skip
 
 
 def loop():
@@ -168,7 +168,8 @@ def speed(rounds):
     for name, took in median.items():
         text += f"| {name} | {took:.1f} | {took / ours:.2f} | {found[name][-1][1]} |\n"
     text += f"\n27 nets (hidden {HIDDEN}, learning rates {LR}, reg {REG}), {EPOCHS} epochs, batches of "
-    text += f"{BATCH}, on mnist5k; median of {rounds} rounds. From the command to the first trial: {begin:.2f} s.\n"
+    text += f"{BATCH}, on mnist5k; median of {rounds} rounds. From the command to the first trial: "
+    text += f"{begin:.2f} s.\n"
     if used:
         text += f"CIFAR-10: the two workers take {used[0]:.0f} MB at most for {used[1]:.0f} MB of data.\n"
     return text
