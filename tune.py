@@ -152,7 +152,7 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=
             progress["later"] = np.mean([t["hidden_size"] for t in trials]) * sum(n * k for n, k in coming)
             progress["total"] = progress["finished"] + len(todo) + sum(n for n, _ in coming)
             if todo and source is None and executor is None:
-                executor = stack.enter_context(WorkerPool(min(workers, len(todo))))
+                executor = stack.enter_context(WorkerPool(min(workers, size)))
                 source = _written(data, executor.folder)
             elif todo and source is None:
                 source = stack.enter_context(_served(data, checksum, host))
@@ -339,7 +339,7 @@ def _claimed(out, plan):
         if any((out / name).exists() for name in ("trials.csv", "best.npz")):
             raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {ELSE}")
         out.mkdir(parents=True, exist_ok=True)
-        _write_text(path, json.dumps(plan, indent=1))
+        _write_text(path, json.dumps(plan, indent=1, default=int))
     with open(path, "r+", encoding="utf-8") as file:
         try:
             import fcntl  # not on Windows

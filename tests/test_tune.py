@@ -623,6 +623,15 @@ def test_halving_is_taken_up_again(after, halved, data, tmp_path):
     assert not list(tmp_path.rglob("*.checkpoint.npz"))
 
 
+def test_a_rung_is_judged_by_what_was_known_then():
+    accuracies = {1: [0.9, 0.1], 2: [0.8], 3: [], 4: [0.8]}  # the first has gone on since, the third diverged
+    trials = [
+        {"trial": n, "history": {"val_acc_history": values, "val_loss_history": [n % 4] * len(values)}}
+        for n, values in accuracies.items()
+    ]
+    assert [t["trial"] for t in tune._promoted(trials, 1)] == [1, 4]  # of equals the one with the lower loss
+
+
 def test_halving_says_what_it_spent(data, capsys):
     options = {"hidden": [4], "lr": [0.01, 0.1, 1e8], "reg": [0], "epochs": 3, "workers": 1, "halving": True}
     trials = tune.sweep(data, **options)
@@ -779,7 +788,7 @@ def test_a_folder_of_others_is_left_alone(data, tmp_path):
 
 
 def test_missing_rows_and_files_are_made_again(data, tmp_path):
-    options = {**FEW, "lr": [0.05, 0.1, 0.2], "out": tmp_path}
+    options = {**FEW, "lr": np.array([0.05, 0.1, 0.2]), "epochs": np.int64(1), "out": tmp_path}
     first = tune.sweep(data, **options, executor=Planted(lambda *_: None))
     whole = timeless(tmp_path / "trials.csv")
     lines = (tmp_path / "trials.csv").read_text().splitlines()
