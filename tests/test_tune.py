@@ -618,6 +618,7 @@ def test_halving_is_taken_up_again(after, halved, data, tmp_path):
     executor = Planted(lambda number, attempt: None)
     again = tune.sweep(data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False)
     assert sum(executor.attempts.values()) == 17 - after
+    assert executor.checkpoints.count(b"") == max(0, 11 - after)  # nobody starts again
     assert timeless(tmp_path / "trials.csv") == timeless(halved[1] / "trials.csv")
     assert all(alike(a, b) for a, b in zip(again, halved[0], strict=True))
     assert not list(tmp_path.rglob("*.checkpoint.npz"))
@@ -630,6 +631,26 @@ def test_a_rung_is_judged_by_what_was_known_then():
         for n, values in accuracies.items()
     ]
     assert [t["trial"] for t in tune._promoted(trials, 1)] == [1, 4]  # of equals the one with the lower loss
+
+
+@pytest.mark.parametrize("outcome", ["worse", "diverged"])
+def test_the_best_may_change_for_the_worse(outcome, data, tmp_path):
+    class Changed(Planted):
+        def submit(self, function, *arguments):
+            future = super().submit(function, *arguments)
+            result = future.result()
+            if arguments[3] == 3 and outcome == "worse":  # the second rung
+                result["val_acc"] = 0.01
+            elif arguments[3] == 3:
+                result.update(status="diverged", net=None, val_acc=math.nan)
+            return future
+
+    options = {**FEW, "lr": [0.01, 0.1, 0.001], "epochs": 3, "halving": True, "out": tmp_path}
+    trials = tune.sweep(data, **options, executor=Changed(lambda *_: None))
+    assert [t["trial"] for t in trials] == [1, 3, 2] and trials[2]["epochs"] == 3
+    best = TwoLayerNet.load(tmp_path / "best.npz").params["W1"]
+    assert np.array_equal(best, trials[0]["net"].params["W1"])
+    assert (tmp_path / "trials" / "0002.npz").exists() == (outcome == "worse")
 
 
 def test_halving_says_what_it_spent(data, capsys):
@@ -648,10 +669,11 @@ class Planted:
     """An executor that does each task at once, unless plan(number of the task, attempt) gives an error."""
 
     def __init__(self, plan):
-        self.plan, self.attempts = plan, Counter()
+        self.plan, self.attempts, self.checkpoints = plan, Counter(), []
 
     def submit(self, function, *arguments):
         self.attempts[str(arguments)] += 1
+        self.checkpoints.append(arguments[-1])
         number, future = list(self.attempts).index(str(arguments)) + 1, Future()
         error = self.plan(number, self.attempts[str(arguments)])
         if error is None:
