@@ -481,10 +481,11 @@ class WorkerPool(Executor):
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._processes, self._idle, self._lock = set(), SimpleQueue(), threading.Lock()
         self._closing = threading.Event()
-        for _ in range(workers):
-            self._idle.put(self._start())
-        self.folder.mkdir(mode=0o700)  # now, as there are processes that will remove it should this one die
         self._threads = ThreadPoolExecutor(workers)
+        # by the threads, as Ctrl-C might stop the main one half-way through the start of a process
+        for start in [self._threads.submit(self._start) for _ in range(workers)]:
+            self._idle.put(start.result())
+        self.folder.mkdir(mode=0o700)  # now, as there are processes that will remove it should this one die
 
     def _start(self):
         """A new process and the pipe to it."""
