@@ -77,6 +77,7 @@ _DATASETS = {
 # fmt: on
 _CIFAR10_FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _CIFAR10_LARGEST = 40_000_000  # bytes of a file; the official batches have 31 million
+_SMALL, _PACKED = 2**25, 20  # what unpacks to more bytes than _SMALL, and than _PACKED a byte, is a bomb
 _TIMEOUT = 30  # seconds to wait for a server's next bytes
 _SLOWEST = 2000  # bytes a second that a server must send on average, looked at after _TIMEOUT
 _PAUSES = (0, 1, 3)  # seconds before each attempt at one server
@@ -419,11 +420,13 @@ def read_idx(path):
 
     The format, as the MNIST page (Y. LeCun) gives it: two zero bytes, the type (8: unsigned byte), the number
     of dimensions, each size as a big-endian uint32, the bytes, last dimension fastest. Raises ValueError,
-    naming the file, if it is anything else: another start, damaged gzip, too few or too many bytes.
+    naming the file, if it is anything else: another start, damaged gzip, too few or too many bytes; or if
+    it unpacks to more than 20 times its size (and 32 MB), which files of images do not.
     """
     opener = gzip.open if os.fspath(path).endswith(".gz") else open
     try:
         with opener(path, "rb") as f:
+            most = max(_SMALL, _PACKED * os.fstat(f.fileno()).st_size)
             magic = f.read(4)
             if len(magic) < 4 or magic[:3] != b"\0\0\x08":
                 raise ValueError(f"not an IDX file of bytes: starts with '{magic.hex(' ')}', not '00 00 08'")
@@ -437,12 +440,16 @@ def read_idx(path):
             data = bytearray()
             while chunk := f.read(min(2**20, size + 1 - len(data))):
                 data += chunk
+                if len(data) > most:
+                    raise ValueError(f"unpacks to more than {most} bytes, {_PACKED} times its size")
         if len(data) != size:
             found = len(data) if len(data) < size else "more"
             raise ValueError(f"the shape in its header, {shape}, needs {size} bytes, but it holds {found}")
         return np.frombuffer(data, np.uint8).reshape(shape)
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: gzip file that is damaged or goes on behind its end: {error}") from error
 
 
 def write_idx(path, array):
@@ -596,12 +603,13 @@ class _BatchUnpickler(pickle.Unpickler):
 def _unpickle(content):
     """The dict in the pickle of a CIFAR-10 batch; calls nothing that the file names."""
     tuples, allowed = 0, _OPCODES.split()
-    for opcode, argument, position in pickletools.genops(content):
+    for count, (opcode, argument, position) in enumerate(pickletools.genops(content)):
         if opcode.name not in allowed:
             raise ValueError(f"opcode {opcode.name} at byte {position}, which a batch does not have")
         tuples += opcode.name.startswith("TUPLE")
-        # the memo is as long as its largest index, and tuples of tuples may take forever to hash
-        if tuples > 20 or (opcode.name == "LONG_BINPUT" and argument > 100_000):
+        # an official batch has some 30,000 opcodes, 5 of them tuples; the memo is as long as its largest
+        # index, and tuples of tuples may take forever to hash
+        if count > 200_000 or tuples > 20 or (opcode.name == "LONG_BINPUT" and argument > 100_000):
             raise ValueError(
                 f"opcode {opcode.name} {argument} at byte {position} goes beyond what a batch needs"
             )
@@ -635,37 +643,44 @@ def _read_svhn(folder, part):
 
 
 def _check_mat(f):
-    """Raise ValueError unless all in the .mat file f are arrays of integers, of no more than 400 MB.
+    """Raise ValueError unless all in the .mat file f are arrays of integers, no larger than the file allows.
 
     scipy trusts what a file says of itself: of damaged ones some crash Python, some take all memory. The
     format is MATLAB 5's, as its "MAT-File Format" document gives it: after 128 bytes come elements, each a
     type, its size in bytes and the content; an array's content is four elements: flags, shape, name, values.
     """
+    most = max(_SMALL, _PACKED * os.fstat(f.fileno()).st_size)
+    width = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 12: 8, 13: 8}  # of stored integers, by their type
     if f.read(128)[124:] != b"\0\1IM":
         raise ValueError("not a little-endian MATLAB 5 file")
-    while tag := f.read(8):
+    for _ in range(100):  # SVHN's have two
+        tag = f.read(8)
+        if not tag:
+            return
         kind, size = struct.unpack("<2I", tag)
         after = f.tell() + size
         head = tag + f.read(min(size, 400))
         if kind == 15:  # a compressed element, whose own tag comes first in it
             head = zlib.decompressobj().decompress(head[8:], 400)
-        elements, at = [], 8
+        kinds, contents, at = [], [], 8
         for _ in range(4):
             kind, size = struct.unpack_from("<2I", head, at)
             small = kind >> 16  # up to 4 bytes come within the tag, in place of the size
-            elements.append(
-                (kind & 0xFFFF, head[at + 4 : at + 4 + small] if small else head[at + 8 :][:size])
-            )
+            kinds.append(kind & 0xFFFF)
+            contents.append(head[at + 4 : at + 4 + small] if small else head[at + 8 :][:size])
             at += 8 if small else 8 + size + -size % 8
-        kinds, (flags, shape, *_) = zip(*elements, strict=True)
+        flags, shape, *_ = contents
         # of classes 8..15, integers; not complex (8) or logical (2); stored as integers of any size
-        plain = 8 <= flags[0] <= 15 and not flags[1] & 10 and kinds[3] in (1, 2, 3, 4, 5, 6, 12, 13)
-        if head[:4] != b"\x0e\0\0\0" or kinds[:3] != (6, 5, 1) or len(flags) != 8 or not plain:
+        plain = 8 <= flags[0] <= 15 and not flags[1] & 10 and kinds[3] in width
+        if head[:4] != b"\x0e\0\0\0" or kinds[:3] != [6, 5, 1] or len(flags) != 8 or not plain:
             raise ValueError("it holds something else than arrays of integers")
         count = math.prod(struct.unpack(f"<{len(shape) // 4}i", shape))
-        if not 0 <= count <= min(400_000_000, 1032 * after):  # zlib packs no better than 1:1032
+        if not 0 <= count << (flags[0] - 8) // 2 <= most:
             raise ValueError("it holds too large an array")
+        if count * width[kinds[3]] != (small or size):
+            raise ValueError("it holds an array whose shape and size do not fit")
         f.seek(after)
+    raise ValueError("it holds more than 100 elements")
 
 
 def _mean_and_std(images, normalize):
