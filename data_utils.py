@@ -14,6 +14,7 @@ training images, `net.predict(data.transform(image))`, and a row turned back bef
 """
 
 import argparse
+import errno
 import gzip
 import hashlib
 import http.client
@@ -480,6 +481,10 @@ def _replacing(path):
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk: say where
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -778,6 +783,8 @@ def _fetch(urls, path, size, md5, by_hand):
                     # two halves may be of different files; a file in one piece would be the same once more
                     raise (OSError if resumed else ValueError)(f"MD5 is {found}, not {md5}")
                 except (OSError, http.client.HTTPException, ValueError) as error:
+                    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                        raise  # the disk is full: no mirror can help
                     said = "".join(c if c.isprintable() else " " for c in str(error)[:200])  # by the server
                     problem = f"{url}: {type(error).__name__}: {said}"
                     print(problem)

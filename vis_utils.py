@@ -475,9 +475,15 @@ def _saved(fig, path):
         kind, temporary = path.suffix[1:].lower(), path.with_name(f".{path.name}.{os.getpid()}.tmp")
         if kind not in fig.canvas.get_supported_filetypes():
             raise ValueError(f"path={str(path)!r}; must end in .png, .pdf, .svg or the like")
+        picture = io.BytesIO()
+        fig.savefig(picture, format=kind)
         try:
-            fig.savefig(temporary, format=kind)
+            temporary.write_bytes(picture.getbuffer())
             os.replace(temporary, path)
+        except OSError as error:
+            if error.errno and not error.filename:  # a full disk: say where
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
         finally:
             temporary.unlink(missing_ok=True)
     return fig

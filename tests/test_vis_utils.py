@@ -244,15 +244,16 @@ def test_a_failed_save_leaves_the_old_file_whole(step, tmp_path, monkeypatch):
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
 
-    def half_written(fig, target, **options):
-        Path(target).write_bytes(b"half")
+    def half_written(target, content):
+        with open(target, "wb") as file:
+            file.write(content[:100])
         raise OSError("disk full")
 
     def refused(source, target):
         raise OSError("disk full")
 
     if step == "write":
-        monkeypatch.setattr(Figure, "savefig", half_written)
+        monkeypatch.setattr(Path, "write_bytes", half_written)
     else:
         monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(OSError, match="disk full"):
