@@ -32,6 +32,7 @@ import urllib.request
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -205,9 +206,10 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     what its name says, ImportError without scipy for svhn, ValueError or TypeError for a bad argument.
     """
     folder = _folder(name, directory)
-    if not isinstance(normalize, bool) and normalize != "standard":
+    if not isinstance(normalize, bool | str) or normalize not in (True, False, "standard"):
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
-    if dtype not in (np.float32, np.float64, float, "float32", "float64"):
+    allowed = np.float32, np.float64, float, "float32", "float64"
+    if not isinstance(dtype, type | np.dtype | str) or dtype not in allowed:
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     facts = _DATASETS[name]
     n_val = facts["validation"] if validation is None else _integer("validation", validation)
@@ -233,7 +235,7 @@ def load_CIFAR10(ROOT):
     Returns Xtr (50000, 32, 32, 3), Ytr (50000,), Xte (10000, 32, 32, 3), Yte (10000,): float64 images, 0..255
     as they are (1.5 GB), and int64 labels. Raises FileNotFoundError or ValueError as `load_dataset` does.
     """
-    Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
+    Xtr, Ytr, Xte, Yte = _read("cifar10", _path("ROOT", ROOT))
     return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
 
 
@@ -303,14 +305,16 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     num_classes defaults to the largest label + 1. Raises ValueError for labels outside 0..num_classes-1,
     TypeError for labels that are not integers.
     """
-    y = np.asarray(y)
+    y = _array("y", y)
     if y.dtype.kind not in "iu":
         raise TypeError(f"y must hold integers, got {y.dtype}")
-    if np.dtype(dtype).kind not in "iuf":
+    if not isinstance(dtype, type | np.dtype | str) or np.dtype(dtype).kind not in "iuf":
         raise TypeError(f"dtype must be an integer or float type, got {dtype!r}")
     if y.ndim != 1 or (y.size == 0 and num_classes is None):
         raise ValueError(f"y must have shape (N,), N >= 1 unless num_classes is given, got {y.shape}")
     C = max(int(y.max()), 0) + 1 if num_classes is None else _integer("num_classes", num_classes)
+    if C * max(len(y), 1) > 2**40:
+        raise ValueError(f"num_classes must be small enough for rows that fit into memory, got {C}")
     wrong = (y < 0) | (y >= C)
     if C < 1 or wrong.any():
         raise ValueError(f"y must lie in 0..num_classes-1, num_classes={C} >= 1; got {y[wrong][:5]}")
@@ -339,6 +343,7 @@ def one_hot_decode(Y):
 
 def flip(X_batch, rng):
     """Mirror each image left to right with probability 1/2: X_batch (N, H, W[, C]), a new array."""
+    X_batch = _real_array("X_batch", X_batch)
     X = _images(X_batch).copy()
     mirrored = rng.random(len(X)) < 0.5
     X[mirrored] = X[mirrored, :, ::-1]
@@ -356,10 +361,11 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     A pixel takes its value between the four around the place it comes from; beyond the edge, from the edge.
     """
     for name, value in (("pixels", pixels), ("degrees", degrees), ("zoom", zoom), ("elastic", elastic)):
-        if not 0 <= value < (1 if name == "zoom" else math.inf):
+        if not 0 <= _real(name, value) < (1 if name == "zoom" else sys.float_info.max):
             raise ValueError(f"{name} must be at least 0 and finite, zoom below 1, got {value!r}")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be above 0, got {sigma!r}")
+    if not 0 < _real("sigma", sigma) < sys.float_info.max:
+        raise ValueError(f"sigma must be above 0 and finite, got {sigma!r}")
+    X_batch = _real_array("X_batch", X_batch)
     X = _images(X_batch)
     if len(X) > 100:  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
         options = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic, "sigma": sigma}
@@ -398,9 +404,13 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 
 def drop_inputs(X_batch, rng, p=0.2):
     """Dropout of inputs: each number is 0 with probability p in [0, 1), else divided by 1 - p; a copy."""
-    if not 0 <= p < 1:
+    if not 0 <= _real("p", p) < 1:
         raise ValueError(f"p must be in [0, 1), got {p!r}")
-    return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
+    X_batch = _real_array("X_batch", X_batch)
+    if X_batch.dtype.kind != "f":
+        raise TypeError(f"X_batch must hold floats, got {X_batch.dtype}")
+    with np.errstate(invalid="ignore"):  # infinity times 0
+        return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
 
 
 def _images(X_batch):
@@ -424,7 +434,7 @@ def read_idx(path):
     naming the file, if it is anything else: another start, damaged gzip, too few or too many bytes; or if
     it unpacks to more than 20 times its size (and 32 MB), which files of images do not.
     """
-    opener = gzip.open if os.fspath(path).endswith(".gz") else open
+    opener = gzip.open if _path("path", path).suffix == ".gz" else open
     try:
         with opener(path, "rb") as f:
             most = max(_SMALL, _PACKED * os.fstat(f.fileno()).st_size)
@@ -458,12 +468,12 @@ def write_idx(path, array):
 
     An older file is replaced only when the new one is whole. Raises TypeError if array is not uint8.
     """
-    array = np.asarray(array)
+    path, array = _path("path", path), _array("array", array)
     if array.dtype != np.uint8:
         raise TypeError(f"array must be uint8, got {array.dtype}")
     content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
     with _replacing(path) as f:
-        if os.fspath(path).endswith(".gz"):
+        if path.suffix == ".gz":
             # no time and no name: the same array always gives the same file
             with gzip.GzipFile(filename="", mode="wb", fileobj=f, mtime=0) as packed:
                 packed.write(content)
@@ -714,11 +724,32 @@ def _normalize(images, normalize, mean, std):
     return rows
 
 
+def _path(name, path):
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {path!r}")
+    return Path(path)
+
+
+def _array(name, values):
+    if np.ma.isMaskedArray(values):
+        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be an array, got a {type(values).__name__}: {error}") from error
+
+
 def _real_array(name, values):
-    array = np.asarray(values)
+    array = _array(name, values)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
     return array
+
+
+def _real(name, value):
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    return value
 
 
 def _integer(name, value):

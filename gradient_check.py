@@ -12,6 +12,7 @@ every pre-activation further from 0 than a step can move it; `python gradient_ch
 import argparse
 import copy
 import sys
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -22,10 +23,11 @@ TOLERANCE = 1e-7  # of the table
 
 def rel_error(x, y):
     """Largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|)."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x, y = (_real_array(name, a).astype(np.float64) for name, a in (("x", x), ("y", y)))
     if x.shape != y.shape or x.size == 0:
         raise ValueError(f"x and y must have the same shape and not be empty, got {x.shape} and {y.shape}")
-    return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
+    with np.errstate(all="ignore"):  # infinite numbers give NaN
+        return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
 
 
 def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
@@ -34,6 +36,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
     f : function of x that returns a number. x : float array, changed in place while f is called and
     restored. verbose : print each element. Returns an array like x.
     """
+    _check_arguments(f, x, h)
     grad = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         grad[i] = _difference(f, x, i, h)
@@ -44,16 +47,25 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
 
 def eval_numerical_gradient_array(f, x, df, h=1e-5):
     """Gradient at x of sum(f(x) * df), where f returns an array like df: x's gradient when df is f's."""
-    grad = np.zeros_like(x)
+    _check_arguments(f, x, h)
+    grad, df = np.zeros_like(x), _real_array("df", df)
     for i in np.ndindex(x.shape):
-        grad[i] = np.sum(_difference(f, x, i, h) * df)
+        change = _difference(f, x, i, h)
+        if change.shape != df.shape:
+            raise ValueError(f"df must have the shape of f(x), {change.shape}, got {df.shape}")
+        with np.errstate(all="ignore"):  # infinity times 0 is NaN
+            grad[i] = np.sum(change * df)
     return grad
 
 
 def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
     """Print numerical and analytic gradient at num_checks elements, drawn by numpy's global generator."""
-    if np.shape(analytic_grad) != np.shape(x):
-        raise ValueError(f"analytic_grad must have x's shape {np.shape(x)}, got {np.shape(analytic_grad)}")
+    _check_arguments(f, x, h)
+    analytic_grad = _real_array("analytic_grad", analytic_grad)
+    if analytic_grad.shape != x.shape or x.size == 0:
+        raise ValueError(f"analytic_grad must have x's shape {x.shape}, not empty, got {analytic_grad.shape}")
+    if isinstance(num_checks, bool) or not isinstance(num_checks, Integral):
+        raise TypeError(f"num_checks must be an integer, got {num_checks!r}")
     for _ in range(num_checks):
         i = tuple(np.random.randint(n) for n in x.shape)
         numerical, analytic = _difference(f, x, i, h), analytic_grad[i]
@@ -63,10 +75,6 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
 
 def _difference(f, x, i, h):
     """Centred difference of f in the element x[i], which is restored."""
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        raise TypeError(f"x must be an array of floats, got {getattr(x, 'dtype', type(x).__name__)}")
-    if not h > 0:
-        raise ValueError(f"h must be above 0, got {h!r}")
     old = x[i]
     try:
         x[i] = old + h
@@ -80,6 +88,35 @@ def _difference(f, x, i, h):
     return (f_high - f_low) / (high - low)  # what x really moved by, not 2h: it is rounded in x's dtype
 
 
+def _check_arguments(f, x, h):
+    if not callable(f):
+        raise TypeError(f"f must be a function, got {f!r}")
+    if type(x) is not np.ndarray or x.dtype.kind != "f":  # a masked array or matrix is not one
+        raise TypeError(f"x must be an array of floats, got {getattr(x, 'dtype', '')} {type(x).__name__}")
+    if not x.flags.writeable:
+        raise ValueError("x is changed while f is called, so it must not be read-only: give x.copy() instead")
+    _check_step(h)
+
+
+def _check_step(h):
+    if isinstance(h, bool) or not isinstance(h, Real):
+        raise TypeError(f"h must be a number, got {h!r}")
+    if not 0 < h < sys.float_info.max:
+        raise ValueError(f"h must be above 0 and finite, got {h!r}")
+
+
+def _real_array(name, values):
+    if np.ma.isMaskedArray(values):
+        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be an array, got a {type(values).__name__}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+    return array
+
+
 def check_gradients(net, X, y, reg=0.0, h=1e-4):
     """rel_error between derived and numerical gradient for each parameter: {"W1": error, ...}.
 
@@ -87,6 +124,11 @@ def check_gradients(net, X, y, reg=0.0, h=1e-4):
     steps h and 2h, are combined so that their h**2 errors cancel; what is left is rounding, about 1e-16 / h
     of the loss. Takes four calls of net.loss for each number in params: use a small net and few examples.
     """
+    if not hasattr(net, "params"):
+        raise TypeError(f"net must be a TwoLayerNet, got {net!r}")
+    if y is None:
+        raise ValueError("y must hold labels, got None")
+    _check_step(h)
     net = copy.deepcopy(net)
     net.dtype = np.dtype(np.float64)
     grads, errors = net.loss(X, y, reg, rng=0)[1], {}

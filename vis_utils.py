@@ -19,6 +19,7 @@ types TypeError.
 import io
 import math
 import os
+import sys
 from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -62,7 +63,7 @@ def visualize_grid(Xs, ubound=255.0, padding=1):
         raise ValueError(f"Xs: shape {Xs.shape}; must be (N, H, W, C) or (N, H, W), each at least 1")
     if not isinstance(ubound, Real) or not isinstance(padding, Integral):
         raise TypeError(f"ubound={ubound!r}, padding={padding!r}; must be a number and a whole number")
-    if not 0 < ubound < math.inf or padding < 0:
+    if not 0 < ubound < sys.float_info.max or padding < 0:
         raise ValueError(f"ubound={ubound}, padding={padding}; must be finite and > 0, and >= 0")
     N, H, W = Xs.shape[:3]
     side = math.isqrt(N - 1) + 1  # ceil(sqrt(N))
@@ -84,6 +85,8 @@ def show_net_weights(net, image_shape, *, path=None):
     Of more than 100 units the 100 with the largest outgoing weights (norms of W2's rows) are shown,
     the largest first.
     """
+    if not hasattr(net, "params"):
+        raise TypeError(f"net: {net!r}; must have params")
     W1, W2 = _real_array('params["W1"]', net.params["W1"]), _real_array('params["W2"]', net.params["W2"])
     D, H = W1.shape
     image_shape = _image_shape(image_shape, D)
@@ -125,7 +128,7 @@ def plot_history(history, *, title=None, path=None):
     loss, val_loss, train_acc, val_acc = lists
 
     fig = Picture(figsize=(11, 4.2), layout="constrained")
-    fig.suptitle(title or "")
+    fig.suptitle("" if title is None else str(title))
     left, right = fig.subplots(1, 2)
 
     def line(ax, x, values, label, color, style, size):
@@ -174,8 +177,10 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
         the mean was subtracted. uint8 is shown as it is, all else stretched, each picture by itself.
     class_names : one for each label; default the numbers.
     """
+    if not hasattr(net, "predict"):
+        raise TypeError(f"net: {net!r}; must have predict")
     y, predicted = _labels("y", y), _labels("net.predict(X)", net.predict(X))
-    name, images = ("X", np.asarray(X)) if images is None else ("images", np.asarray(images))
+    name, images = ("X", _array("X", X)) if images is None else ("images", _array("images", images))
     if images.ndim < 2 or not len(images) == len(y) == len(predicted):
         raise ValueError(
             f"{name}: shape {images.shape}; must hold a picture for each of {len(y)} labels in y"
@@ -245,7 +250,7 @@ def plot_sweep(trials, *, path=None):
     without numbers. Other trials, as of a random search, become a scatter plot, where size stands for hidden
     units and a cross for one that diverged. The best of all (the first of equals) is framed in red.
     """
-    trials = list(trials)
+    trials = _list("trials", trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged
     for i, trial in enumerate(trials):
         if not isinstance(trial, Mapping):
@@ -407,8 +412,23 @@ def plot_curves(trials, *, count=5, path=None):
     return _saved(fig, path)
 
 
+def _array(name, values):
+    if np.ma.isMaskedArray(values):
+        raise TypeError(f"{name}: a masked array, its mask would be lost; give {name}.filled(0) instead")
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {type(values).__name__}; must be an array ({error})") from error
+
+
+def _list(name, values):
+    if isinstance(values, str) or not np.iterable(values):
+        raise TypeError(f"{name}: {values!r}; must be a list")
+    return list(values)
+
+
 def _real_array(name, values, finite=True):
-    values = np.asarray(values)
+    values = _array(name, values)
     if values.dtype.kind not in "buif":
         raise TypeError(f"{name}: dtype {values.dtype}; must hold real numbers")
     if finite and not np.isfinite(values).all():
@@ -426,7 +446,7 @@ def _image_shape(image_shape, D):
 
 
 def _labels(name, labels):
-    labels = np.asarray(labels)
+    labels = _array(name, labels)
     if labels.size and labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: dtype {labels.dtype}; must be integers")
     labels = labels.astype(np.int64)
@@ -438,9 +458,7 @@ def _labels(name, labels):
 def _class_names(class_names, *labels):
     """A name for every label up to the largest of `labels`."""
     count = int(np.concatenate(labels).max()) + 1
-    if isinstance(class_names, str):
-        raise TypeError(f"class_names={class_names!r}; must be a list of names")
-    names = range(count) if class_names is None else list(class_names)
+    names = range(count) if class_names is None else _list("class_names", class_names)
     if len(names) < count:
         raise ValueError(f"class_names: {len(names)} names; must be {count} or more, for label {count - 1}")
     return names
@@ -471,6 +489,8 @@ def _ink(color):
 def _saved(fig, path):
     """Return fig, written to path unless that is None."""
     if path is not None:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path={path!r}; must be a path or None")
         path = Path(os.path.realpath(path))  # of a link, replace what it leads to
         kind, temporary = path.suffix[1:].lower(), path.with_name(f".{path.name}.{os.getpid()}.tmp")
         if kind not in fig.canvas.get_supported_filetypes():
