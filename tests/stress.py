@@ -20,12 +20,14 @@ import multiprocessing
 import os
 import random
 import resource
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -62,7 +64,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def in_children(trial, seeds, batch=200, patience=30, most=MEGABYTES):
+def in_children(trial, seeds, batch=200, cpu=20, most=MEGABYTES):
     """Call trial(seed) for all seeds, a batch in each child process; returns [(seed, problem), ...].
 
     The trial returns None or what went wrong. A hang, a crash and too much memory are problems, too.
@@ -72,8 +74,10 @@ def in_children(trial, seeds, batch=200, patience=30, most=MEGABYTES):
     def child(sender):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.addaudithook(watch)
+        warnings.simplefilter("ignore")
         before = peak()
         for seed in seeds[:batch]:
+            signal.setitimer(signal.ITIMER_PROF, cpu)  # whose signal ends the process
             problem, megabytes = trial(seed), peak() - before
             sender.send(problem or (f"took {megabytes:.0f} MB" if megabytes > most else None))
             if megabytes > most:  # the peak stays: go on in a new child
@@ -86,7 +90,7 @@ def in_children(trial, seeds, batch=200, patience=30, most=MEGABYTES):
         sender.close()
         answers = []
         try:
-            while receiver.poll(patience):
+            while receiver.poll(100 * cpu):
                 answers.append(receiver.recv())
             process.kill()
             answers.append("hung")
@@ -407,7 +411,7 @@ def large(quick):
             return f"grew by {growth} bytes, of which the history has {lists:.0f}"
 
     for trial in (rows, classes, one_unit, epochs):
-        yield trial.__doc__, 1, in_children(trial, [0], patience=1200, most=math.inf)
+        yield trial.__doc__, 1, in_children(trial, [0], cpu=1200, most=math.inf)
 
 
 # ------------------------------------------------------------------------------------- killed and resumed
@@ -569,7 +573,7 @@ def disk(quick):
 def digest():
     """A checksum of nets trained in many ways, of files they are saved to and of a dataset."""
     data = data_utils.load_dataset("mnist5k", normalize="standard")
-    X, y = data.X_train[:300].reshape(-1, 28, 28), data.y_train[:300]
+    X, y = data.X_train[:100].reshape(-1, 28, 28), data.y_train[:100]
     found = [data.X_test.tobytes()]
     for i, (activation, optimizer) in enumerate((a, o) for a in ACTIVATIONS for o in OPTIMIZERS):
         np.random.seed(i)
@@ -577,7 +581,7 @@ def digest():
         net = TwoLayerNet(
             784, 30, 10, "he", activation=activation, criterion=("softmax", "mse")[i % 2], **options
         )
-        history = net.train(X, y, X, y, 0.01, batch_size=50, optimizer=optimizer, augment=data_utils.distort,
+        history = net.train(X, y, X, y, 0.01, batch_size=30, optimizer=optimizer, augment=data_utils.distort,
                             **({"epochs": 2} if i % 3 else {"num_iters": 15}))  # fmt: skip
         found.append(bits(net, history).encode())
         with tempfile.TemporaryDirectory() as folder:

@@ -419,6 +419,7 @@ BOMBS = {
     "integer": b"\x80\x02\x8b\xff\xff\xff\x7f.",
     "decimal": b"I" + b"9" * 10**6 + b"\n.",
     "marks": b"(" * 10**6,
+    "a million lists one after the other": b"\x80\x02}(" + b"]" * 10**6 + b"u.",
     "lists": b"]" * 10**6,
     "shape": claims((2**31 - 1, 2**31 - 1)),
     "shape of nothing": claims((2**31 - 1, 0)),
@@ -603,6 +604,32 @@ def test_a_mat_file_that_claims_too_much_takes_no_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (struct.pack("<2I", 2, 76800), struct.pack("<2I", 2, 2**31), "shape and size do not fit"),
+        (struct.pack("<2I", 2, 76800), struct.pack("<2I", 4, 76800), "shape and size do not fit"),
+        (struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 24), "shape and size do not fit"),
+        (struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 2**14), "too large an array"),
+    ],
+)
+def test_a_mat_file_whose_sizes_do_not_fit_is_refused_before_scipy_reads_it(tmp_path, old, new, match):
+    make_svhn(tmp_path / "svhn", compress=False)
+    path = tmp_path / "svhn" / "train_32x32.mat"
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    refuse_mat(tmp_path, match)
+
+
+def test_a_mat_file_of_many_elements_is_refused(tmp_path):
+    make_svhn(tmp_path / "svhn")
+    path = tmp_path / "svhn" / "train_32x32.mat"
+    content = path.read_bytes()
+    path.write_bytes(content + content[128:] * 60)
+    refuse_mat(tmp_path, "more than 100 elements")
 
 
 # ------------------------------------------------------------------------------------ full CIFAR-10

@@ -342,6 +342,52 @@ def test_a_server_that_only_drips_is_given_up(mnist, tmp_path, monkeypatch):
         download("mnist", tmp_path)
 
 
+def test_when_the_disk_is_full_no_other_mirror_is_tried(server, mnist, tmp_path, monkeypatch):
+    mnist("ok", "ok")
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=rf"File too large: '{re.escape(str(tmp_path / 'mnist' / IMAGES))}'"
+        ):
+            download("mnist", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(server.requests) == 1 and tree(tmp_path / "mnist") == {}
+
+
+def test_headers_without_end_are_given_up(server, mnist, tmp_path):
+    def headers(handler, content):
+        handler.send_response(200)
+        while True:
+            handler.send_header("X", "x" * 1000)
+            handler.flush_headers()
+
+    server.answers["headers"] = headers
+    mnist("headers", "ok")
+    assert tree(download("mnist", tmp_path)) == server.files
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "9" * 5000])
+def test_a_length_that_is_none_is_refused(server, mnist, tmp_path, length):
+    server.answers["length"] = lambda handler, content: send(handler, content, Content_Length=length)
+    mnist("length", "ok")
+    assert tree(download("mnist", tmp_path)) == server.files
+
+
+def test_a_chunk_of_terabytes_is_not_believed(server, mnist, tmp_path):
+    def chunk(handler, content):
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"fffffffffff\r\n" + content)
+
+    server.answers["chunk"] = chunk
+    mnist("chunk", "ok")
+    assert tree(download("mnist", tmp_path)) == server.files
+
+
 def test_a_server_that_is_silent_is_given_up(server, mnist, tmp_path, monkeypatch):
     enough = threading.Event()
     server.answers["silent"] = lambda handler, content: enough.wait(10)

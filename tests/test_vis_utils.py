@@ -262,6 +262,21 @@ def test_a_failed_save_leaves_the_old_file_whole(step, tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_full_disk_is_named(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"picture{suffix}"
+    path.write_bytes(b"old")
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{path}'"):
+            plot_history(history(), path=path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name] and path.read_bytes() == b"old"
+
+
 def test_saving_through_a_link_replaces_what_it_leads_to(tmp_path):
     (tmp_path / "real.png").write_bytes(b"old")
     link = tmp_path / "link.png"
