@@ -10,6 +10,7 @@ folder only (as root it also mounts a small file system there). Needs scipy, and
 """
 
 import argparse
+import codecs
 import functools
 import gzip
 import hashlib
@@ -299,7 +300,7 @@ def formats(folder):
 
 def files(quick):
     trials = 60 if quick else 10_000
-    b"".decode("raw_unicode_escape")  # pickletools does; the first time imports a module
+    codecs.lookup("raw_unicode_escape")  # pickletools does; the first time imports a module
     with tempfile.TemporaryDirectory() as folder:
         for name, path, read, parts, pack in formats(Path(folder)):
             whole = path.read_bytes()
