@@ -308,7 +308,11 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     y = _array("y", y)
     if y.dtype.kind not in "iu":
         raise TypeError(f"y must hold integers, got {y.dtype}")
-    if not isinstance(dtype, type | np.dtype | str) or np.dtype(dtype).kind not in "iuf":
+    try:
+        real = np.dtype(dtype).kind in "iuf"
+    except (TypeError, ValueError):
+        real = False
+    if dtype is None or not real:
         raise TypeError(f"dtype must be an integer or float type, got {dtype!r}")
     if y.ndim != 1 or (y.size == 0 and num_classes is None):
         raise ValueError(f"y must have shape (N,), N >= 1 unless num_classes is given, got {y.shape}")
