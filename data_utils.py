@@ -229,6 +229,104 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     return Dataset(name, facts["image_shape"], facts["class_names"], *how, *rows, *labels)
 
 
+def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normalize=True, dtype=np.float32,
+                      seed=0):  # fmt: skip
+    """Read your own images, a folder of PNG, JPEG or BMP files for each class; returns a `Dataset`.
+
+    directory: holds the folders of two classes or more, and nothing else; class_names are their names,
+        sorted. What begins with a dot is skipped.
+    size: (rows, columns) to bring all images to: the middle of each, cut to this shape, every new pixel the
+        mean over its area. Default: as they are, all of one size.
+    validation, test: shares of each class, drawn by `seed`, that become X_val and X_test: >= 0, together
+        below 1, rounded to whole images.
+    normalize, dtype: as for `load_dataset`.
+
+    image_shape is (rows, columns) if red = green = blue in all pixels of all files, else (rows, columns, 3).
+    16 bits a channel are rounded to 8, PNG with 2 or 4 bits is refused; the orientation noted in a
+    photograph's EXIF data is not applied. Raises FileNotFoundError without the directory; ValueError, naming
+    the folder or file, for images that differ in size, are transparent, damaged or of another format, and
+    where none of a class is left to train on; ValueError or TypeError for a bad argument.
+    """
+    if not isinstance(normalize, bool) and normalize != "standard":
+        raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
+    if dtype not in (np.float32, np.float64, float, "float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    if size is not None and (np.shape(size) != (2,) or min(_integer("size", n) for n in size) < 1):
+        raise ValueError(f"size must be (rows, columns), each at least 1, got {size!r}")
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise ValueError(f"validation and test must be >= 0, together below 1, got {validation} and {test}")
+    if _integer("seed", seed) < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+
+    def visible(folder):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+    directory, rng = Path(directory).expanduser(), np.random.default_rng(seed)
+    folders, images, labels = visible(directory), [], []
+    if len(folders) < 2 or not all(folder.is_dir() for folder in folders):
+        found = ", ".join(path.name for path in folders if not path.is_dir()) or f"{len(folders)} folders"
+        raise ValueError(
+            f"{directory} must hold only folders, one for each of 2 or more classes; has {found}"
+        )
+    rows_test, rows_val, rows_train = parts = [], [], []
+    for label, folder in enumerate(folders):
+        paths = visible(folder)
+        n_test, n_val = (round(share * len(paths)) for share in (test, validation))
+        if len(paths) <= n_test + n_val:
+            used = f"{n_test + n_val} of them to validate and test with"
+            raise ValueError(f"{folder} has {len(paths)} images, {used}: it needs more, to train on")
+        order = len(images) + rng.permutation(len(paths))
+        for part, rows in zip(parts, np.split(order, [n_test, n_test + n_val]), strict=True):
+            part.extend(rows)
+        for path in paths:
+            images.append(_read_image(path, size))
+            labels.append(label)
+            if images[-1].shape != images[0].shape:
+                sizes = f"{images[-1].shape[:2]}, the images before it {images[0].shape[:2]}"
+                raise ValueError(f"{path}: its (rows, columns) are {sizes}; give size=(rows, columns)")
+
+    images, labels = np.stack(images), np.array(labels, np.int64)
+    if (images == images[..., :1]).all():
+        images = images[..., 0]
+    mean, std = _mean_and_std(images[rows_train], normalize)
+    how, name = (normalize, mean.astype(dtype), std), directory.resolve().name
+    order = [rng.permutation(np.array(rows, np.intp)) for rows in (rows_train, rows_val, rows_test)]
+    X, y = [_normalize(images[rows], *how) for rows in order], [labels[rows] for rows in order]
+    return Dataset(name, images.shape[1:], tuple(folder.name for folder in folders), *how, *X, *y)
+
+
+def _read_image(path, size):
+    """An image file as uint8 (rows, columns, 3), brought to size unless that is None."""
+    from matplotlib.image import imread  # here, because nothing else in this file needs matplotlib
+
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".bmp"):
+        raise ValueError(f"{path}: must be a .png, .jpg, .jpeg or .bmp file")
+    try:
+        image = np.atleast_3d(imread(path))
+    except Exception as error:  # a damaged file can lead to any
+        raise ValueError(f"{path}: damaged, or no image ({type(error).__name__}: {error})") from error
+    white = 255 if image.dtype == np.uint8 else 1  # imread gives PNG as 0..1
+    if image.max() > white:
+        raise ValueError(f"{path}: has 2 or 4 bits a pixel, which matplotlib misreads; save it with 8")
+    if image.shape[2] == 4 and image[..., 3].min() < white:
+        raise ValueError(f"{path}: is transparent in places; put it on a background first")
+    image = np.broadcast_to(image[..., :3], (*image.shape[:2], 3)) * (255.0 / white)
+    if size is not None:
+        (H, W), (h, w) = image.shape[:2], size
+        tall, wide = min(H, max(1, round(W * h / w))), min(W, max(1, round(H * w / h)))
+        top, left = (H - tall) // 2, (W - wide) // 2
+        channels = image[top : top + tall, left : left + wide].transpose(2, 0, 1)
+        image = (_area_means(tall, h) @ channels @ _area_means(wide, w).T).transpose(1, 2, 0)
+    return np.rint(image).astype(np.uint8)
+
+
+def _area_means(old, new):
+    """A matrix (new, old) that takes a line of old pixels to the means over `new` equal lengths of it."""
+    ends, pixel = np.arange(new + 1)[:, None] * (old / new), np.arange(old)
+    overlap = np.minimum(ends[1:], pixel + 1) - np.maximum(ends[:-1], pixel)
+    return np.maximum(overlap, 0) * (new / old)
+
+
 def load_CIFAR10(ROOT):
     """Read CIFAR-10 from the folder ROOT, cifar-10-batches-py, as cs231n's function of this name does.
 

@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.image import imsave
 
 import data_utils
 from data_utils import (
@@ -685,3 +687,138 @@ def test_full_fashion_mnist():
     assert np.bincount(np.concatenate([data.y_train, data.y_val])).tolist() == [6000] * 10
     assert np.bincount(data.y_test).tolist() == [1000] * 10
     assert data.class_names[data.y_train[0]] == "Ankle boot"
+
+
+# ---- a folder of one's own images
+
+
+def make_folders(root, images):
+    """Write {"class/file": array of uint8} as image files."""
+    for name, image in images.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if image.ndim == 2:
+            image = np.repeat(image[..., None], 3, axis=2)
+        imsave(root / name, image)
+    return root
+
+
+def shades(label, n, shape=(3, 4)):
+    """n gray images whose every pixel tells class and number."""
+    return {f"{label}/{i}.png": np.full(shape, 100 * (label == "dog") + i, np.uint8) for i in range(n)}
+
+
+def test_image_folder_splits_each_class_and_keeps_labels_with_images(tmp_path):
+    make_folders(tmp_path / "pets", shades("dog", 10) | shades("cat", 20))
+    (tmp_path / "pets" / ".cache").touch()
+    (tmp_path / "pets" / "cat" / ".DS_Store").touch()
+    data = data_utils.load_image_folder(tmp_path / "pets", validation=0.1, test=0.2, normalize=False)
+    assert (data.name, data.class_names, data.image_shape) == ("pets", ("cat", "dog"), (3, 4))
+    counts = [np.bincount(y).tolist() for y in (data.y_train, data.y_val, data.y_test)]
+    assert counts == [[14, 7], [2, 1], [4, 2]]
+    X, y = np.concatenate([data.X_train, data.X_val, data.X_test]), data.y_train
+    assert sorted(X[:, 0].astype(int)) == [*range(20), *range(100, 110)]  # every image once
+    assert ((data.X_train[:, 5] >= 100) == data.y_train).all() and X.dtype == np.float32
+    assert (np.diff(y) != 0).sum() > 2  # shuffled
+    again, other = (
+        data_utils.load_image_folder(tmp_path / "pets", validation=0.1, test=0.2, normalize=False, seed=seed)
+        for seed in (0, 1)
+    )
+    np.testing.assert_array_equal(again.X_train, data.X_train)
+    assert not np.array_equal(other.X_train, data.X_train)
+
+
+def test_image_folder_is_normalised_like_a_dataset(tmp_path):
+    make_folders(tmp_path, shades("a", 5) | shades("b", 5))
+    data = data_utils.load_image_folder(tmp_path, normalize="standard", test=0, dtype=np.float64)
+    assert data.X_test.shape == (0, 12) and data.y_test.shape == (0,)
+    np.testing.assert_allclose(data.X_train.mean(axis=0), 0, atol=1e-14)
+    assert data.X_train.std() == pytest.approx(1)
+    pixels = data.to_pixels(data.X_val)
+    np.testing.assert_array_equal(data.transform(pixels.round()), data.X_val)
+
+
+def test_image_folder_is_in_colour_when_one_pixel_is(tmp_path):
+    red = np.full((2, 2, 3), 7, np.uint8)
+    red[1, 0] = 250, 0, 3
+    make_folders(tmp_path, {"a/gray.png": np.array([[1, 2], [3, 4]], np.uint8), "b/red.bmp": red})
+    data = data_utils.load_image_folder(tmp_path, validation=0, test=0, normalize=False)
+    assert data.image_shape == (2, 2, 3)
+    images = data.X_train.reshape(-1, 2, 2, 3)
+    np.testing.assert_array_equal(images[data.y_train == 1][0], red)
+    np.testing.assert_array_equal(
+        images[data.y_train == 0][0], np.repeat([[[1], [2]], [[3], [4]]], 3, axis=2)
+    )
+
+
+def test_image_folder_resizes_by_area_means_of_the_middle(tmp_path):
+    wide = np.zeros((4, 8), np.uint8)
+    wide[:, 2:6] = [[10, 20, 0, 4], [30, 40, 0, 0], [8, 8, 90, 90], [8, 8, 90, 90]]
+    wide[:, [0, 7]] = 200  # cut off
+    small = np.array([[60, 120]], np.uint8).repeat(2, axis=0)
+    make_folders(tmp_path, {"a/0.png": wide, "b/0.png": small})
+    with pytest.raises(ValueError, match=r"b.0\.png: its \(rows, columns\) are \(2, 2\).* \(4, 8\).*size="):
+        data_utils.load_image_folder(tmp_path, validation=0, test=0)
+    data = data_utils.load_image_folder(tmp_path, size=(2, 2), validation=0, test=0, normalize=False)
+    assert data.X_train[data.y_train == 0][0].tolist() == [25, 1, 8, 90]
+    data = data_utils.load_image_folder(tmp_path, size=(3, 3), validation=0, test=0, normalize=False)
+    assert (
+        data.X_train[data.y_train == 1][0].tolist() == [60, 90, 120] * 3
+    )  # 2/3 of 60, 1/3 of each, 2/3 of 120
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_image_folder_reads_gray_png_of_every_depth(tmp_path, depth):
+    top = 2**depth - 1
+    values = [0, top, 1, top - 1]
+    line = b"\0" + (sum(v << depth * (3 - i) for i, v in enumerate(values)) << (-4 * depth) % 8).to_bytes(
+        (4 * depth + 7) // 8, "big"
+    )
+    make_folders(tmp_path, shades("b", 1, (1, 4)))
+    (tmp_path / "a").mkdir()
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0)), (b"IDAT", zlib.compress(line))]
+    png = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in [*chunks, (b"IEND", b"")]
+    )
+    (tmp_path / "a" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    try:
+        data = data_utils.load_image_folder(tmp_path, validation=0, test=0, normalize=False)
+    except ValueError as error:
+        assert depth in (2, 4) and "0.png: has 2 or 4 bits a pixel" in str(error)
+    else:
+        assert data.X_train[data.y_train == 0][0].tolist() == [round(255 * v / top) for v in values]
+
+
+def test_image_folder_names_what_is_wrong(tmp_path):
+    def refused(match, error=ValueError, **options):
+        with pytest.raises(error, match=match):
+            data_utils.load_image_folder(tmp_path / "set", **options)
+
+    refused("set", FileNotFoundError)
+    make_folders(tmp_path / "set", shades("a", 5))
+    refused("set must hold only folders, one for each of 2 or more classes; has 1 folders")
+    (tmp_path / "set" / "b").mkdir()
+    refused("b has 0 images")
+    make_folders(tmp_path / "set", shades("b", 5))
+    (tmp_path / "set" / "notes.txt").touch()
+    refused("must hold only folders.*has notes.txt")
+    (tmp_path / "set" / "notes.txt").unlink()
+    data_utils.load_image_folder(tmp_path / "set")
+    for options in ({"validation": 0.5, "test": 0.5}, {"test": -0.1}, {"size": (2, 0)}, {"size": 28},
+                    {"normalize": "max"}, {"dtype": np.uint8}, {"seed": -1}):  # fmt: skip
+        refused(next(iter(options)), **options)
+    refused("size must be an integer", TypeError, size=(2.0, 2))
+    refused("a has 5 images, 5 of them", validation=0.6, test=0.3)
+
+    last = tmp_path / "set" / "b" / "4.png"
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-30])
+    refused("4.png: damaged")
+    last.write_bytes(b"")
+    refused("4.png: damaged")
+    clear = np.full((3, 4, 4), 200, np.uint8)
+    clear[0, 0, 3] = 254
+    imsave(last, clear)
+    refused("4.png: is transparent in places")
+    last.rename(last.with_suffix(".tif"))
+    refused(r"4.tif: must be a \.png, \.jpg, \.jpeg or \.bmp file")
