@@ -27,6 +27,7 @@ import struct
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.request
 import zlib
@@ -138,7 +139,7 @@ class Transform:
 
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, to path as .npz, for `load_transform`."""
-        with _replacing(path) as f:
+        with replacing(path) as f:
             np.savez(f, format=1, name=self.name, image_shape=self.image_shape, mean=self.mean, std=self.std,
                      class_names=[str(name) for name in self.class_names],
                      normalize=str(self.normalize))  # fmt: skip
@@ -574,7 +575,7 @@ def write_idx(path, array):
     if array.dtype != np.uint8:
         raise TypeError(f"array must be uint8, got {array.dtype}")
     content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-    with _replacing(path) as f:
+    with replacing(path) as f:
         if path.suffix == ".gz":
             # no time and no name: the same array always gives the same file
             with gzip.GzipFile(filename="", mode="wb", fileobj=f, mtime=0) as packed:
@@ -584,9 +585,13 @@ def write_idx(path, array):
 
 
 @contextmanager
-def _replacing(path):
-    """Open a file that takes path's place when the block ends, and only if it ends without an error."""
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.part")
+def replacing(path):
+    """Open a file that takes path's place when the block ends, and only if it ends without an error.
+
+    path : of the file; of a link, what it leads to is replaced. An OSError of a full disk names it.
+    """
+    path = os.path.realpath(path)
+    temporary = Path(f"{path}.{os.getpid()}.part")
     try:
         with open(temporary, "w+b") as f:
             yield f
@@ -595,7 +600,7 @@ def _replacing(path):
         os.replace(temporary, path)
     except OSError as error:
         if error.errno and not error.filename:  # a full disk: say where
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+            raise OSError(error.errno, error.strerror, path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -902,7 +907,7 @@ def _unpack(archive, wanted):
 def _fetch(urls, path, size, md5, by_hand):
     """Download a file of this size and MD5 from the first of urls that gives it; by_hand: what else to do."""
     failures = []
-    with _replacing(path) as f:
+    with replacing(path) as f:
         for url in urls:
             f.truncate(0)
             for pause in _PAUSES:
@@ -932,8 +937,7 @@ def _receive(url, f, size):
     """Append to f what url sends, `size` bytes in all; returns whether it went on where f ended before."""
     done = start = f.seek(0, os.SEEK_END)
     headers = {"User-Agent": "TwoLayerNet"} | ({"Range": f"bytes={start}-"} if start else {})
-    opener = urllib.request.build_opener(_Redirects)
-    with opener.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+    with _answer(urllib.request.Request(url, headers=headers)) as response:
         content_range = response.headers.get("Content-Range", "")
         if start and not (response.status == 206 and content_range.startswith(f"bytes {start}-")):
             done = start = f.seek(0)
@@ -965,6 +969,27 @@ def _receive(url, f, size):
     if done < size:
         raise ConnectionError(f"the connection broke after {done} of {size} bytes")
     return start > 0
+
+
+def _answer(request):
+    """The opened answer; its headers must be there within _TIMEOUT, however slowly they come."""
+    found, opener = {}, urllib.request.build_opener(_Redirects)
+
+    def ask():
+        try:
+            found["answer"] = opener.open(request, timeout=_TIMEOUT)
+        except Exception as error:
+            found["error"] = error
+
+    # in a thread that may be left behind: the timeout of urllib begins anew with every byte
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_TIMEOUT)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {_TIMEOUT} seconds")
+    if "error" in found:
+        raise found.pop("error")  # kept here it would, in a circle, keep its connection open
+    return found["answer"]
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

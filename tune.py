@@ -47,7 +47,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from data_utils import _replacing, load_dataset, load_transform
+from data_utils import load_dataset, load_transform, replacing
 from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
 HIDDEN = (16, 64, 256)
@@ -417,7 +417,7 @@ def _record(out, trials, trial, result):
         return
     history, net, checkpoint = _files(out, trial)
     if trial["checkpoint"]:
-        with _replacing(checkpoint) as file:
+        with replacing(checkpoint) as file:
             file.write(trial["checkpoint"])
     if trial["net"]:
         trial["net"].save(net)
@@ -444,7 +444,7 @@ def _files(out, trial):
 
 
 def _write_text(path, text):
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode())
 
 

@@ -18,7 +18,9 @@ This file stands alone: copy it wherever you need it.
 import json
 import math
 import os
+import zipfile
 import zlib
+from contextlib import suppress
 from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -60,14 +62,16 @@ class TwoLayerNet:
 
     def __init__(self, input_size, hidden_size, output_size, std=1e-4, *, activation="relu", leak=0.01,
                  dropout=0.0, criterion="softmax", dtype=np.float64, rng=None):  # fmt: skip
-        self.input_size = D = _number("input_size", input_size, "[1, inf)", Integral)
-        self.hidden_size = H = _number("hidden_size", hidden_size, "[1, inf)", Integral)
-        self.output_size = C = _number("output_size", output_size, "[1, inf)", Integral)
+        self.input_size = D = _number("input_size", input_size, "[1, 1e12)", Integral)
+        self.hidden_size = H = _number("hidden_size", hidden_size, "[1, 1e12)", Integral)
+        self.output_size = C = _number("output_size", output_size, "[1, 1e12)", Integral)
         self.activation = _choice("activation", activation, ACTIVATIONS)
         self.leak = _number("leak", leak, "[0, 1)")
         self.dropout = _number("dropout", dropout, "[0, 1)")
         self.criterion = _choice("criterion", criterion, CRITERIA)
-        self.dtype = np.dtype(_choice("dtype", np.dtype(dtype).name, ("float64", "float32")))
+        with suppress(TypeError, ValueError):  # the next line raises them
+            dtype = np.dtype(dtype).name
+        self.dtype = np.dtype(_choice("dtype", dtype, ("float64", "float32")))
         self.rng = _generator(rng)
         self.params = {}
         random = self.rng or np.random
@@ -257,7 +261,7 @@ class TwoLayerNet:
         Raises FloatingPointError at a loss that is not finite; `params` are those that gave it. ValueError
         for a checkpoint that other settings or data have written; it stays as it is.
         """
-        shape = np.shape(X)[1:]
+        shape = _array("X", X).shape[1:]
         X, y = self._check_data(X, y)
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
         schedule = learning_rate if callable(learning_rate) else None
@@ -268,7 +272,7 @@ class TwoLayerNet:
         options = _optimizer_options(optimizer, optimizer_options)
         if epochs is None:
             steps, epoch_steps = _number("num_iters", num_iters, "[1, inf)", Integral), max(N / batch_size, 1)
-        elif num_iters == 100:  # its default
+        elif isinstance(num_iters, Integral) and num_iters == 100:  # its default
             epoch_steps = math.ceil(N / batch_size)
             steps = _number("epochs", epochs, "[1, inf)", Integral) * epoch_steps
         else:
@@ -276,6 +280,9 @@ class TwoLayerNet:
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
+        for name, flag in (("verbose", verbose), ("resume", resume), ("keep_best", keep_best)):
+            if not isinstance(flag, bool | np.bool_ | int):  # "no" would be true
+                raise TypeError(f"{name} must be True or False, got {flag!r}")
         _check_checkpoint(checkpoint, resume)
 
         # All parameters in one array, which is updated block by block: the operations of an update find a
@@ -401,7 +408,7 @@ class TwoLayerNet:
         The file appears whole or not at all; what stood there before stays until then.
         """
         self._check_params()
-        _write_npz(path, {"format": FILE_FORMAT, **self._options(), **self.params})
+        _write_npz(_path("path", path), {"format": FILE_FORMAT, **self._options(), **self.params})
 
     def _options(self):
         return {name: getattr(self, name) for name in ("activation", "leak", "dropout", "criterion")}
@@ -412,10 +419,12 @@ class TwoLayerNet:
 
         Raises ValueError, naming the file, when it is damaged or no saved net.
         """
-        data = _read_npz(path, "saved net")
+        data = _read_npz(_path("path", path), "saved net")
         try:
             params = {name: data.pop(name) for name in ("W1", "b1", "W2", "b2")}
-            (D, H), (_, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
+            (D, H), (units, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
+            if units != H:  # or a size that the file has no numbers for could take all memory
+                raise ValueError(f"W2 has {units} rows and W1 {H} columns")
             net = cls(D, H, C, "zeros", dtype=dtype, **{name: value.item() for name, value in data.items()})
             net.params.update(params)
             net._check_params()
@@ -510,12 +519,12 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
 
 
 def _check_checkpoint(path, resume):
-    if not isinstance(path, str | os.PathLike | None):
-        raise TypeError(f"checkpoint must be a path or None, got {path!r}")
-    if resume and path is None:
-        raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
-    folder = Path(path or ".").absolute().parent
-    if path is not None and (Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK)):
+    if path is None:
+        if resume:
+            raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
+        return
+    folder = _path("checkpoint", path).absolute().parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OSError(f"checkpoint={str(path)!r} must be a file in a folder that can be written to")
 
 
@@ -529,20 +538,36 @@ def _write_checkpoint(path, call, done, rng, arrays, history):
 def _read_checkpoint(path, call, steps, rng, arrays, history):
     """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call."""
     data = _read_npz(path, "checkpoint")
-    then, done, generator = json.loads(data["checkpoint"].item())
-    for key, value in json.loads(json.dumps(call)).items():
-        if key not in then or then[key] != value:
-            raise ValueError(f"{path} is of other training: its {key} was {then.get(key)}, not {value}")
-    if done["steps"] > steps:
-        raise ValueError(f"{path} has {done['steps']} steps, epochs or num_iters ask for {steps}")
-    if rng is None:
-        np.random.set_state(generator)
-    else:
-        rng.bit_generator.state = generator
-    for i, a in enumerate(arrays):
-        a[:] = data[f"array_{i}"]
+    try:
+        then, done, generator = json.loads(data["checkpoint"].item())
+        for key, value in json.loads(json.dumps(call)).items():
+            if key not in then or then[key] != value:
+                raise ValueError(f"its {key} was {then.get(key)}, not {value}")
+        if _number("steps", done["steps"], "[1, inf)", Integral) > steps:
+            raise ValueError(f"it has {done['steps']} steps, epochs or num_iters ask for {steps}")
+        _number("rate", done["rate"], "[0, inf)")
+        _number("best_val_acc", done["best_val_acc"], "[-1, 2)")
+        found = [data[f"array_{i}"] for i in range(len(arrays))]
+        fits = [(a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(arrays, found, strict=True)]
+        fits += [np.isfinite(a).all() for a in found[:2]] + [type(done["stopped"]) is bool]
+        lists = {name: data[name].tolist() for name in history}
+        fits += [type(value) is float for values in lists.values() for value in values]
+        losses, *lengths = map(len, lists.values())
+        fits += [losses == done["steps"], len(set(lengths)) == 1]
+        # numpy believes these two, and would read memory that is not the generator's
+        fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
+        if not all(fits):
+            raise ValueError("its parts do not fit together")
+        if rng is None:
+            np.random.set_state(generator)
+        else:
+            rng.bit_generator.state = generator
+    except Exception as error:
+        raise ValueError(f"{path} is damaged or of other training: {error}") from error
+    for a, b in zip(arrays, found, strict=True):
+        a[:] = b
     for name in history:
-        history[name] += data[name].tolist()
+        history[name] += lists[name]
     return done
 
 
@@ -556,6 +581,10 @@ def _write_npz(path, arrays):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk: say where
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -564,6 +593,10 @@ def _read_npz(path, kind):
     """The arrays in a file of `_write_npz`, without its format number; kind is what it is to be."""
     with open(path, "rb") as file:
         try:
+            entries = zipfile.ZipFile(file).infolist()
+            if any(e.compress_type for e in entries) or sum(e.file_size for e in entries) > file.seek(0, 2):
+                raise ValueError("its entries are compressed or overlap")  # a few bytes could be terabytes
+            file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 data = {name: arrays[name] for name in arrays.files}
             found = data.pop("format").item()
@@ -581,7 +614,16 @@ def _read_npz(path, kind):
 def _array(name, value):
     if np.ma.isMaskedArray(value):
         raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be an array, got a {type(value).__name__}: {error}") from error
+
+
+def _path(name, path):
+    if not isinstance(path, str | os.PathLike):  # open takes integers, too: other files' descriptors
+        raise TypeError(f"{name} must be a path, got {path!r}")
+    return Path(path)
 
 
 def _choice(name, value, allowed):
@@ -596,7 +638,8 @@ def _number(name, value, interval, kind=Real):
         noun = "an integer" if kind is Integral else "a number"
         raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
     low, high = map(float, interval[1:-1].split(","))
-    if not (low < value < high or (value == low and interval[0] == "[")):
+    inside = low < value < min(high, 1.797e308) or (value == low and interval[0] == "[")
+    if not inside:  # larger integers are no floats
         raise ValueError(f"{name} must be in {interval}, got {value!r}")
     return int(value) if kind is Integral else float(value)  # numpy's float64 would widen float32 arrays
 

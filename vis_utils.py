@@ -31,6 +31,8 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from data_utils import replacing
+
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"  # from Okabe and Ito's palette for colour-blind readers
 COLORMAP = matplotlib.colormaps["viridis"]
 CURVES = ((BLUE, "o-"), (RED, "s--"), (GREEN, "^-."), ("#CC79A7", "v:"), ("black", "D-"))  # colours of theirs
@@ -491,19 +493,11 @@ def _saved(fig, path):
     if path is not None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"path={path!r}; must be a path or None")
-        path = Path(os.path.realpath(path))  # of a link, replace what it leads to
-        kind, temporary = path.suffix[1:].lower(), path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        kind = Path(path).suffix[1:].lower()
         if kind not in fig.canvas.get_supported_filetypes():
             raise ValueError(f"path={str(path)!r}; must end in .png, .pdf, .svg or the like")
-        picture = io.BytesIO()
+        picture = io.BytesIO()  # a full disk would make matplotlib's own writing fail in many ways
         fig.savefig(picture, format=kind)
-        try:
-            temporary.write_bytes(picture.getbuffer())
-            os.replace(temporary, path)
-        except OSError as error:
-            if error.errno and not error.filename:  # a full disk: say where
-                raise OSError(error.errno, error.strerror, str(path)) from error
-            raise
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(picture.getbuffer())
     return fig

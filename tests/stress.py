@@ -11,11 +11,13 @@ folder only (as root it also mounts a small file system there). Needs scipy, and
 
 import argparse
 import codecs
+import csv
 import functools
 import gzip
 import hashlib
 import http.server
 import io
+import json
 import math
 import multiprocessing
 import os
@@ -488,7 +490,96 @@ def kill(quick):
     yield "killed: the checkpoint is whole", killed, broken
     yield "killed: nothing trained twice but the epoch in flight", killed, doubled
     yield "killed and resumed to the end: the same bits", runs, others
-    # ---- kills of a sweep: here
+    yield from kill_sweep(3 if quick else 21, rng)
+
+
+def kill_sweep(kills, rng):
+    """Kill a sweep, its first process or a worker, and go on until it is done; again until all are done."""
+    command = [sys.executable, str(PROJECT / "tune.py"), "--workers", "2", "--epochs", "9", "--halving"]
+    command += ["--hidden", "8", "32", "--lr", "0.03", "0.1", "0.3", "--reg", "0", "1e-3", "--out"]
+    ways, killed, runs, broken, doubled, left, others = ("parent", "worker", "SIGTERM"), 0, 0, [], [], [], []
+
+    def rows(out):
+        """The rows of trials.csv, as (trial, epochs) and the rest."""
+        path = out / "trials.csv"
+        with io.StringIO(path.read_text() if path.exists() else "") as file:
+            table = list(csv.DictReader(file))
+        assert all(None not in row and None not in row.values() for row in table), "half a row"
+        return {(row.pop("trial"), row.pop("epochs")): row for row in table}
+
+    def without_seconds(out):
+        return {key: {**row, "seconds": ""} for key, row in rows(out).items()}
+
+    def family(pid):
+        """The processes of the session that the sweep began."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            except OSError:  # it has ended
+                continue
+            if int(session) == pid and state != "Z":
+                found.append(int(path.parent.name))
+        return found
+
+    def live(out, way=None, seconds=600.0):
+        """The exit code, or None if it was killed."""
+        run = subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={**os.environ, "TMPDIR": temporary}, start_new_session=True)  # fmt: skip
+        try:
+            return run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            workers = [pid for pid in family(run.pid) if pid != run.pid]
+            if way == "worker" and workers:
+                os.kill(rng.choice(workers), signal.SIGKILL)
+                run.wait(600)
+            else:
+                run.send_signal(signal.SIGTERM if way == "SIGTERM" else signal.SIGKILL)
+                run.wait(60)
+        end = time.monotonic() + 5
+        while (family(run.pid) or os.listdir(temporary)) and time.monotonic() < end:
+            time.sleep(0.05)
+        if family(run.pid) or os.listdir(temporary):
+            left.append((killed, f"{way}: {len(family(run.pid))} processes, {os.listdir(temporary)}"))
+        return None
+
+    def damage(out):
+        for path in out.rglob("*"):
+            if path.suffix == ".npz":
+                with zipfile.ZipFile(path) as z:
+                    assert z.testzip() is None, path
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".png":
+                assert path.read_bytes().endswith(b"IEND\xaeB`\x82"), path
+
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as temporary:
+        start = time.monotonic()
+        assert live(Path(folder, "whole")) == 0
+        length, whole = time.monotonic() - start, without_seconds(Path(folder, "whole"))
+        while killed < kills:
+            runs, out, end = runs + 1, Path(folder, str(runs)), None
+            while end is None:
+                before = rows(out)
+                way, seconds = ways[killed % 3], rng.uniform(0, length)
+                end = live(out, way, seconds) if killed < kills else live(out)
+                killed += end is None
+                try:
+                    damage(out)
+                    after = rows(out)
+                except Exception as error:
+                    broken.append((killed, f"{way} after {seconds:.2f} s: {error!r}"))
+                    continue
+                # the seconds tell whether a trial was trained to the same epoch again
+                twice = [key for key, row in before.items() if key in after and after[key] != row]
+                if twice:
+                    doubled.append((killed, f"{way} after {seconds:.2f} s: {twice}"))
+            if end != 0 or without_seconds(out) != whole:
+                others.append((runs, f"exit code {end}"))
+    yield "a sweep killed: its files are whole", killed, broken
+    yield "a sweep killed: no process and no temporary file is left", killed, left
+    yield "a sweep killed: no finished trial is trained again", killed, doubled
+    yield "a sweep killed and resumed to the end: the same results", runs, others
 
 
 # ---------------------------------------------------------------------------------------- a full disk

@@ -176,6 +176,51 @@ def test_broken_checkpoint_names_the_file(tmp_path, content):
         fit(build(), path, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"steps": 30', '"steps": -1000000000'),
+        ('"steps": 30', '"steps": 29'),
+        ('"pos": ', '"pos": 1000000'),  # numpy would read beyond its array
+        ('"pos": ', '"pos": -1000000'),
+        ('"rate": ', '"rate": "'),
+        ('"rate": ', '"rate": -'),
+        ('"stopped": false', '"stopped": "no"'),
+        ('"state": ', '"other": '),
+        ('[', '[' * 100_000),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_damaged_progress_is_refused_and_changes_nothing(tmp_path, old, new):
+    path = tmp_path / "checkpoint.npz"
+    fit(build("MT19937"), path)
+    with np.load(path) as file:
+        entries = dict(file)
+    text = entries["checkpoint"].item()
+    assert old in text
+    entries["checkpoint"] = np.array("{" if new is None else text.replace(old, new, 1))
+    with open(path, "wb") as file:
+        np.savez(file, **entries)
+    net = build("MT19937")
+    before = {name: w.tobytes() for name, w in net.params.items()}, str(net.rng.bit_generator.state)
+    with pytest.raises(ValueError, match=r"checkpoint\.npz"):
+        fit(net, path, resume=True)
+    assert before == ({name: w.tobytes() for name, w in net.params.items()}, str(net.rng.bit_generator.state))
+
+
+@pytest.mark.parametrize("name", ["W1", "state_b2_0", "best_W2", "loss_history", "val_acc_history"])
+@pytest.mark.parametrize("value", [None, np.zeros(2), np.float64(3), np.array("x")])
+def test_damaged_arrays_are_refused(tmp_path, name, value):
+    path = tmp_path / "checkpoint.npz"
+    fit(build(), path, optimizer="momentum")
+    with np.load(path) as file:
+        entries = {key: array for key, array in file.items() if key != name}
+    with open(path, "wb") as file:
+        np.savez(file, **(entries if value is None else {**entries, name: value}))
+    with pytest.raises(ValueError, match=r"checkpoint\.npz"):
+        fit(build(), path, resume=True, optimizer="momentum")
+
+
 def test_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.npz"
     fit(build(), path, interrupt_at=2)

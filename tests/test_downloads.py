@@ -69,6 +69,7 @@ def server():
         "shorter": lambda handler, content: send(handler, content[:-1]),
         "endless": endless,
         "drip": drip,
+        "drip-headers": drip_headers,
         "chunked": chunked,
         "empty": lambda handler, content: send(handler, b""),
         "no-content": lambda handler, content: send(handler, b"", 204),
@@ -146,6 +147,13 @@ def drip(handler, content):
     for i in range(len(content)):
         handler.wfile.write(content[i : i + 1])
         time.sleep(0.02)
+
+
+def drip_headers(handler, content):
+    for byte in b"HTTP/1.0 200 OK\r\nX: " + 99 * b"x":
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.02)
+    handler.wfile.write(b"\r\n\r\n" + content)
 
 
 def redirect(handler, url):
@@ -339,6 +347,9 @@ def test_a_server_that_only_drips_is_given_up(mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(data_utils, "_PAUSES", (0,))
     mnist("drip")
     with pytest.raises(ConnectionError, match="sends less than 2000 bytes a second"):
+        download("mnist", tmp_path)
+    mnist("drip-headers")
+    with pytest.raises(ConnectionError, match=r"no answer within 0\.2 seconds"):
         download("mnist", tmp_path)
 
 

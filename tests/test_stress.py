@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="stress.py needs Linux")
-@pytest.mark.parametrize("section", ["large", "kill", "determinism"])
+@pytest.mark.parametrize("section", ["files", "large", "kill", "disk", "determinism"])
 def test_section(section):
     pytest.importorskip("scipy")
     program = [sys.executable, str(Path(__file__).with_name("stress.py")), "--quick", "--only", section]
