@@ -244,18 +244,10 @@ def test_a_failed_save_leaves_the_old_file_whole(step, tmp_path, monkeypatch):
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
 
-    def half_written(target, content):
-        with open(target, "wb") as file:
-            file.write(content[:100])
+    def refused(*arguments):
         raise OSError("disk full")
 
-    def refused(source, target):
-        raise OSError("disk full")
-
-    if step == "write":
-        monkeypatch.setattr(Path, "write_bytes", half_written)
-    else:
-        monkeypatch.setattr(os, "replace", refused)
+    monkeypatch.setattr(os, {"write": "fsync", "rename": "replace"}[step], refused)
     with pytest.raises(OSError, match="disk full"):
         plot_history(history(), path=path)
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
