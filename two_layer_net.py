@@ -36,7 +36,7 @@ OPTIMIZERS = {  # their options with the defaults
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
 FILE_FORMAT = 1  # of saved nets and checkpoints
-SMALL = np.finfo(np.float32).tiny / np.finfo(np.float32).eps
+SMALL = {np.dtype(t): np.finfo(t).tiny / np.finfo(t).eps for t in (np.float32, np.float64)}  # see `_flush`
 BLOCK = 131072  # numbers updated at a time, see `train`
 
 
@@ -210,10 +210,8 @@ class TwoLayerNet:
         """Data loss for a batch of the net's dtype; writes its gradients, times scale, to grads."""
         S, A, slope = self._forward(X, work, self.dropout, rng)
         loss, dS = self._data_loss(S, y, scale)
-        if self.dtype == np.float32:
-            # Products of subnormal numbers are slow: a net that was sure of its training labels (mnist5k,
-            # 256 hidden units) took 3.3 s without this line and 0.8 s with it.
-            dS[np.abs(dS) < SMALL] = 0
+        if self.dtype == np.float32:  # in float64 the labels are never so sure
+            _flush(dS)
         ones = self._buffer(work, "ones", len(X))
         ones[:] = 1
         np.dot(A.T, dS, out=grads["W2"])  # dL/dW2 = A^T dL/dS
@@ -342,6 +340,9 @@ class TwoLayerNet:
                 for strength, *block in blocks:
                     l2 = 2 * strength * scale
                     optimizer_step(optimizer, *block, learning_rate=factor, step=it + 1, l2=l2, **options)
+                    if it % 100 == 0:
+                        for a in block:
+                            _flush(a)
                     if strength:  # the penalty of the next step, while the block is in the cache
                         penalty += strength * float(np.vdot(block[0], block[0]))
             history["loss_history"].append(loss)
@@ -516,6 +517,16 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
         s *= o["beta2"]
         s += (1 - o["beta2"]) * g * g  # s = beta2 * s + (1 - beta2) * g**2
         w -= lr / (1 - o["beta1"] ** step) * m / (np.sqrt(s / (1 - o["beta2"] ** step)) + o["eps"])
+
+
+def _flush(a):
+    """Set numbers that are close to the subnormal ones to 0, as products of those are slow.
+
+    A net that is sure of its training labels (mnist5k, 256 hidden units) takes 0.8 s with it and 3.3 s
+    without; one with dead units, whose weights the penalty makes smaller and smaller (MNIST, 64 hidden
+    units, learning rate 0.74, reg 0.004), 2.6 s and 53 s.
+    """
+    a[np.abs(a) < SMALL[a.dtype]] = 0
 
 
 def _check_checkpoint(path, resume):

@@ -1106,3 +1106,15 @@ print((TwoLayerNet.load("net.npz").predict(X) == y).mean() > 0.9, others or "alo
 """
     run = subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (run.stdout, run.stderr) == ("True alone\n", "")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "optimizer"), [(np.float32, "sgd"), (np.float32, "momentum"), (np.float64, "sgd")]
+)
+def test_weights_that_only_decay_end_at_zero(dtype, optimizer):
+    """Not at subnormal numbers, whose products take ten times as long."""
+    net = TwoLayerNet(3, 4, 2, std=1.0, dtype=dtype, rng=0)
+    X, y = np.zeros((4, 3)), np.array([0, 1, 0, 1])
+    net.train(X, y, X, y, learning_rate=0.5, learning_rate_decay=1, reg=0.1, num_iters=8000, batch_size=4,
+              optimizer=optimizer)  # fmt: skip
+    assert not net.params["W1"].any() and not net.params["W2"].any()
