@@ -532,6 +532,8 @@ class WorkerPool(Executor):
     def shutdown(self, wait=True, *, cancel_futures=False):
         """End the processes: when all tasks are done, or with wait=False at once."""
         if not wait:
+            # first, as a second signal may end this process at any moment and killed ones cannot do it
+            shutil.rmtree(self.folder, ignore_errors=True)
             with self._lock:
                 self._closing.set()
                 for process in self._processes:
