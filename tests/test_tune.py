@@ -405,6 +405,8 @@ def start(folder, *flags, **options):
     env = {**os.environ, "SWEEP_OF_A_TEST": f"<{folder}>", "TMPDIR": str(folder / "tmp")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    if os.name == "posix":  # where the tests run in the background, Ctrl-C may be ignored
+        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, text=True, env=env, start_new_session=True, **options)
 
 
@@ -496,9 +498,10 @@ def test_killed_workers(uninterrupted, tmp_path):
 
 @linux
 def test_one_process_writes(tmp_path):
-    run = start(tmp_path, *MANY)
+    flags = [*MANY, "--epochs", "500"]  # it must still be running when the second one looks
+    run = start(tmp_path, *flags)
     run.stdout.readline()
-    second = start(tmp_path, *MANY)
+    second = start(tmp_path, *flags)
     assert "being written by another process" in second.communicate(timeout=10)[1] and second.returncode == 2
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=10)
@@ -731,7 +734,7 @@ def test_data_goes_out_once_to_who_has_the_key(data):
 @pytest.mark.filterwarnings("default")
 def test_dask(uninterrupted, tmp_path):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster:
         run = start(tmp_path, *MANY, "--dask", cluster.scheduler_address)
         for _ in range(4):
             assert "best" in run.stdout.readline()
