@@ -121,6 +121,20 @@ class Transform:
             raise ValueError(f"images must lie in 0..255, got {images.min()} to {images.max()}")
         return _normalize(images, self.normalize, self.mean, self.std)
 
+    def read(self, path):
+        """Read an image of one's own for `transform`, brought to image_shape like those of a folder.
+
+        path: a PNG, JPEG or BMP file. Its middle is cut to the right proportions and scaled by area means; if
+        the dataset is gray, colours become their luma (ITU-R BT.601). Returns uint8 of image_shape. Raises
+        ValueError, naming the file, if it is transparent, damaged or of another format.
+        """
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path must be a path, got {path!r}")
+        image = _read_image(Path(path), self.image_shape[:2])
+        if len(self.image_shape) == 2:
+            image = np.rint(image @ (0.299, 0.587, 0.114)).astype(np.uint8)
+        return image
+
     def to_pixels(self, X):
         """Undo `transform`, for pictures: rows (N, D), or one row (D,), to images (N, *image_shape).
 

@@ -161,8 +161,16 @@ def example(activation, criterion, dropout, seed=0):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        description="Check the derived gradients of every option of TwoLayerNet against numerical ones. "
-        f"Prints the largest relative error for each parameter; exit code 1 if one is over {TOLERANCE:g}."
+        description="Check the derived gradients of every option of TwoLayerNet against numerical ones,\n"
+        "(loss(w + h) - loss(w - h)) / 2h, one parameter w after the other. Prints the largest relative\n"
+        f"error, |a - b| / (|a| + |b|), for each parameter; exit code 1 if one is over {TOLERANCE:g}.",
+        epilog="""to check your own net, or your own formula:
+
+    from gradient_check import check_gradients, eval_numerical_gradient, rel_error
+    print(check_gradients(net, X, y, reg=0.1))    # float64; a few inputs, units and examples will do
+    numerical = eval_numerical_gradient(lambda W: np.sum(W**2), W, verbose=False)
+    print(rel_error(2 * W, numerical))            # 1e-7 or less: right; 1e-2 or more: wrong""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args(arguments)
 

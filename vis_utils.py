@@ -214,6 +214,7 @@ def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
     """Count how often each class (row) was predicted as each class (column), coloured by share of the row.
 
     y_true, y_pred : (N,) integer labels, 0..99. class_names : one for each label; default the numbers.
+    Zeros are not written, so that the mistakes stand out.
     """
     y_true, y_pred = _labels("y_true", y_true), _labels("y_pred", y_pred)
     if len(y_true) != len(y_pred):
@@ -229,9 +230,9 @@ def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
     fig = Picture(figsize=(size + 2.2, size + 1.2), layout="constrained")
     ax = fig.subplots()
     image = ax.imshow(share, cmap=COLORMAP, vmin=0, vmax=100, origin="upper", interpolation="nearest")
-    for (row, column), count in np.ndenumerate(counts):
+    for row, column in np.argwhere(counts):
         ink = _ink(image.to_rgba(share[row, column]))
-        ax.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=SMALL)
+        ax.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=SMALL)
     fig.colorbar(image, ax=ax, label="share of the true class (%)", shrink=0.8)
     tilt = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
     ax.set_xticks(range(C), labels=names, parse_math=False, **tilt)

@@ -822,3 +822,24 @@ def test_image_folder_names_what_is_wrong(tmp_path):
     refused("4.png: is transparent in places")
     last.rename(last.with_suffix(".tif"))
     refused(r"4.tif: must be a \.png, \.jpg, \.jpeg or \.bmp file")
+
+
+def test_an_image_of_ones_own_is_read_like_those_of_the_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        imsave(tmp_path / "set" / f"{name}.png", rng.integers(0, 256, (9, 7, 3), np.uint8))
+    data = data_utils.load_image_folder(tmp_path / "set", size=(4, 4), validation=0, test=0.5)
+    read = {data.transform(data.read(path)).tobytes() for path in (tmp_path / "set").rglob("*.png")}
+    assert read == {row.tobytes() for row in (*data.X_train, *data.X_test)}
+
+
+def test_a_colour_image_becomes_gray_for_a_gray_dataset(tmp_path):
+    data = data_utils.load_dataset("mnist5k")
+    colours = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    imsave(tmp_path / "x.png", np.repeat(np.repeat(colours.reshape(2, 2, 3), 28, axis=0), 28, axis=1))
+    image = data.read(tmp_path / "x.png")
+    assert image.dtype == np.uint8 and image.shape == data.image_shape
+    assert [image[i, j] for i in (0, 27) for j in (0, 27)] == [255, 0, 76, 150]
+    with pytest.raises(TypeError, match="path must be a path, got 3"):
+        data.read(3)

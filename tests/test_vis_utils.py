@@ -533,7 +533,7 @@ def test_confusion_counts():
     ax = fig.axes[0]
     expected = [[2, 1, 0, 1], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     cells = {text.get_position(): text.get_text() for text in ax.texts}
-    assert cells == {(column, row): str(expected[row][column]) for row in range(4) for column in range(4)}
+    assert cells == {(j, i): str(count) for (i, j), count in np.ndenumerate(expected) if count}
     shares = [[50, 25, 0, 25], [50, 50, 0, 0], [0, 0, 0, 0], [0, 0, 0, 100]]
     np.testing.assert_allclose(ax.images[0].get_array(), shares)
     assert ax.images[0].get_clim() == (0, 100)
@@ -558,13 +558,12 @@ def test_confusion_names_and_small_label_types(tmp_path):
     y = np.arange(13, dtype=np.int8)
     ax = plot_confusion(y, y[::-1].astype(np.uint64), names, path=tmp_path / "a.png").axes[0]
     assert tick_labels(ax.xaxis) == tick_labels(ax.yaxis) == [*names[:11], "n" * 15 + "…", "$x$"]
-    counts = np.array(texts(ax), int).reshape(13, 13)
-    np.testing.assert_array_equal(counts, np.eye(13, dtype=int)[::-1])
+    assert {text.get_position(): text.get_text() for text in ax.texts} == {(12 - i, i): "1" for i in y}
     assert not ax.get_xticklabels()[12].get_parse_math()
 
 
 def test_confusion_has_a_row_for_every_name():
-    assert len(plot_confusion([0], [0], ["a", "b", "c"]).axes[0].texts) == 9
+    assert plot_confusion([0], [0], ["a", "b", "c"]).axes[0].images[0].get_array().shape == (3, 3)
 
 
 @pytest.mark.parametrize(
