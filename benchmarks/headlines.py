@@ -209,7 +209,7 @@ def main(arguments=None):
             try:
                 results.append(future.result())
             except (FileNotFoundError, ImportError) as error:
-                skipped[futures[future]] = str(error)
+                skipped[futures[future]] = "its files are not here (`python data_utils.py`)"
                 print(f"skipped {futures[future]}: {error}", flush=True)
                 continue
             print(", ".join(f"{key} {value}" for key, value in results[-1].items()), flush=True)
