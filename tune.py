@@ -1,25 +1,32 @@
 """Find the best settings of a net, on all cores or on a cluster.
 
-    python tune.py                                                     # a grid: 90 nets on 5,000 digits
-    python tune.py --lr 1e-4:1e-1 --reg 1e-6:1e-2 --trials 40 --out runs/random          # a random search
-    python tune.py --dataset mnist --trials 27 --lr 0.003:1 --halving --epochs 9 --out runs/halving
-    python tune.py --report runs/mnist5k                               # draws it all again
+A trial trains one net and is judged by its accuracy on the validation rows after its last epoch; the best net
+of all is then scored on the test images, once. A sweep can be stopped at any moment: the same command goes on
+with the trials that are missing.
 
-    trials = tune.sweep("mnist5k", hidden=[64], lr=tune.Range(0.001, 0.3), trials=20)      # best first
+examples:
+  a grid, every combination of the lists (with no lists at all: 90 nets on 5,000 digits):
+    python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
+  a random search, settings drawn from ranges (and from lists):
+    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
+  the same, but only the best third of the trials go on, then the best third of these:
+    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
+  on a cluster, all in copies of this folder: `python -m dask scheduler` on one machine, on others
+  `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`, and then here
+    python tune.py --dask tcp://THAT:8786
+  the results of a sweep once more:
+    python tune.py --report runs/mnist5k
+  in Python; in a script under `if __name__ == "__main__":`, because the workers import it:
+    trials = tune.sweep("mnist5k", hidden=[64], lr=tune.Range(0.001, 0.3), trials=20)    # best first
     trials[0]["val_acc"], trials[0]["net"]
-
-A trial trains one net and is judged by its accuracy on the validation rows after its last epoch. Every worker
-process runs one trial at a time, with a single BLAS thread: small matrix products spread over several threads
-spend their time waiting for each other. A script that calls sweep() does so under
-`if __name__ == "__main__":`, because the workers import it.
-
-A sweep with a folder can be stopped at any moment; the same command goes on with the trials that are missing.
 """
 
 import argparse
 import csv
 import hashlib
+import inspect
 import io
+import itertools
 import json
 import math
 import multiprocessing
@@ -34,10 +41,8 @@ import tempfile
 import threading
 import time
 import traceback
-import weakref
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
 from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from numbers import Integral, Real
 from pathlib import Path
@@ -50,10 +55,6 @@ import numpy as np
 from data_utils import load_dataset, load_transform, replacing
 from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
-HIDDEN = (16, 64, 256)
-LR = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-REG = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-EPOCHS, BATCH_SIZE, DRAWS = 15, 50, 30
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
             "decay": "learning_rate_decay"}  # arguments of sweep() and what the class calls them  # fmt: skip
@@ -61,7 +62,6 @@ MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PARTS = ("X_train", "y_train", "X_val", "y_val")
 PICTURES = ("sweep.png", "history.png", "weights.png")
-ELSE = "choose another --out or remove the folder"
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS")  # fmt: skip
@@ -76,15 +76,14 @@ class Range(NamedTuple):
     high: float
 
 
-def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=(0.0,),
-          optimizer=("momentum",), std=("he",), batch_size=(BATCH_SIZE,), decay=(0.95,), epochs=EPOCHS,
-          trials=None, halving=False, seed=0, workers=None, executor=None, host=None, out=None,
-          verbose=True):  # fmt: skip
+def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+          reg=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1), *, activation=("relu",), dropout=(0.0,),
+          optimizer=("momentum",), std=("he",), batch_size=(50,), decay=(0.95,), epochs=15, trials=None,
+          halving=False, seed=0, workers=None, executor=None, host=None, out=None, verbose=True):  # fmt: skip
     """Train a net for each combination of settings, or for some drawn at random; returns the trials.
 
     data : a data_utils.Dataset or the name of one. Its test rows are not looked at.
-    hidden, lr, reg, activation, dropout, optimizer, std, batch_size, decay : lists of hidden sizes, learning
-        rates, L2 strengths and so on, as the class takes them (batch_size also a single number); numbers may
+    hidden ... decay : lists of values as the class takes them (batch_size also a single number); numbers may
         be a Range(low, high) instead. Lists give a grid. With a Range, every trial draws each setting.
     trials : how many to draw, default 30; for a grid, how many of its combinations, default all.
     epochs : passes over the training rows.
@@ -128,12 +127,11 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=
     rungs, size = [epochs], len(drawn)
     while halving and 3 ** len(rungs) <= min(epochs, size):
         rungs.insert(0, math.ceil(epochs / 3 ** len(rungs)))
+    plan = {"format": 1, "dataset": data.name, "data_checksum": _checksum(data), **given, "trials": size,
+            "epochs": epochs, "halving": bool(halving), "seed": seed}  # fmt: skip
     new = {"epochs": 0, "status": "waiting", **dict.fromkeys(MEASURES, math.nan), "seconds": 0.0,
            "history": None, "net": None, "checkpoint": b""}  # fmt: skip
     trials = [{"trial": i, **settings, **new} for i, settings in enumerate(drawn, 1)]
-    checksum = _checksum(data)
-    plan = {"format": 1, "dataset": data.name, "data_checksum": checksum, **given, "trials": size,
-            "epochs": epochs, "halving": bool(halving), "seed": seed}  # fmt: skip
 
     with ExitStack() as stack:
         if out is not None:
@@ -142,25 +140,32 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=
             _take_over(out, trials)
             if not (out / "dataset.npz").exists():
                 data.save_transform(out / "dataset.npz")
-        progress = {"start": time.perf_counter(), "finished": 0, "cost": 0}
-        source, alive = None, trials
+        source, alive, finished, began, spent = None, trials, 0, time.perf_counter(), 0
+        mean_size = np.mean([t["hidden_size"] for t in trials])
         for level, rung in enumerate(rungs):
             todo = [t for t in alive if t["epochs"] < rung and t["status"] in ("ok", "waiting")]
-            # roughly in proportion to the seconds that are left, in this rung and those after it
-            progress["costs"] = {t["trial"]: t["hidden_size"] * (rung - t["epochs"]) for t in todo}
-            coming = [(math.ceil(size / 3**i), rungs[i] - rungs[i - 1]) for i in range(level + 1, len(rungs))]
-            progress["later"] = np.mean([t["hidden_size"] for t in trials]) * sum(n * k for n, k in coming)
-            progress["total"] = progress["finished"] + len(todo) + sum(n for n, _ in coming)
-            if todo and source is None and executor is None:
-                executor = stack.enter_context(WorkerPool(min(workers, size)))
-                source = _written(data, executor.folder)
-            elif todo and source is None:
-                source = stack.enter_context(_served(data, checksum, host))
+            # roughly in proportion to the seconds that are left, in this rung and in those after it
+            costs = {t["trial"]: t["hidden_size"] * (rung - t["epochs"]) for t in todo}
+            later = [(math.ceil(size / 3**i), rungs[i] - rungs[i - 1]) for i in range(level + 1, len(rungs))]
+            later_cost = mean_size * sum(n * k for n, k in later)
+            total = finished + len(todo) + sum(n for n, _ in later)
+            if todo and source is None:
+                if executor is None:
+                    executor = stack.enter_context(WorkerPool(min(workers, size)))
+                    source = executor.folder
+                    for part in PARTS:  # files: shared memory is often small, 64 MB in a container
+                        np.save(source / f"{part}.npy", getattr(data, part))
+                else:
+                    source = stack.enter_context(_served(data, host))
+            todo.sort(key=lambda t: costs[t["trial"]], reverse=True)  # so that no core waits at the end
             task = source, len(data.class_names), seed, rung, len(rungs) > 1
-            for trial, result in _run(executor, task, todo, progress, verbose):
+            for trial, result in _run(executor, task, todo):
                 _record(out, trials, trial, result)
+                finished, spent = finished + 1, spent + costs.pop(trial["trial"])
                 if verbose:
-                    _announce(trials, trial, progress, epochs if len(rungs) > 1 else None)
+                    after = f" after {trial['epochs']:{len(str(epochs))}}/{epochs}" if len(rungs) > 1 else ""
+                    left = (time.perf_counter() - began) / spent * (sum(costs.values()) + later_cost)
+                    _announce(trials, trial, f"{finished:{len(str(total))}}/{total}", after, left)
             onward = [] if rung == epochs else _promoted(alive, rung)
             for trial in alive:
                 if trial not in onward and trial["status"] != "failed":  # which would be tried again
@@ -177,23 +182,22 @@ def sweep(data, hidden=HIDDEN, lr=LR, reg=REG, *, activation=("relu",), dropout=
 
 def _checked(name, values):
     """The values of one setting: a Range, or a list of Python's own numbers and strings."""
-    if isinstance(values, Range):
-        if name in ("activation", "optimizer"):
-            raise ValueError(f"{name} must be a list of names, got {values!r}")
-        if not all(isinstance(end, Real) and not isinstance(end, bool) for end in values):
-            raise TypeError(f"{name}: the ends of a range must be numbers, got {values!r}")
-        low, high = (end.item() if isinstance(end, np.generic) else end for end in values)
-        if not low < high:
-            raise ValueError(f"{name}: a range must begin below its end, got {low}:{high}")
-        if low <= 0 and name not in ("dropout", "decay"):
-            raise ValueError(f"{name}: a range is drawn from by its logarithm, so it must begin above 0, "
-                             f"got {low}:{high}")  # fmt: skip
-        return Range(low, high)
     if name == "batch_size" and isinstance(values, Real):
         values = [values]
     if isinstance(values, str) or not np.iterable(values) or len(values) == 0:
         raise ValueError(f"{name} must be a list of at least one value, got {values!r}")
-    return [value.item() if isinstance(value, np.generic) else value for value in values]
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not isinstance(values, Range):
+        return plain
+    low, high = plain
+    if name in ("activation", "optimizer"):
+        raise ValueError(f"{name} must be a list of names, got {values!r}")
+    if not all(isinstance(end, Real) for end in plain):
+        raise TypeError(f"{name}: the ends of a range must be numbers, got {values!r}")
+    least = -math.inf if name in ("dropout", "decay") else 0  # of which there is no logarithm
+    if not least < low < high:
+        raise ValueError(f"{name}: a range LOW:HIGH must have {least} < LOW < HIGH, got {low}:{high}")
+    return Range(low, high)
 
 
 def _let_the_class_check(given, seed):
@@ -208,32 +212,27 @@ def _let_the_class_check(given, seed):
 def _draw(given, trials, seed):
     """The settings of all trials, a list of dicts by column."""
     rng = np.random.default_rng(seed)
-    lists = list(given.values())
-    if any(isinstance(values, Range) for values in lists):
-        combinations = [[_one(rng, *item) for item in given.items()] for _ in range(trials or DRAWS)]
+    if any(isinstance(values, Range) for values in given.values()):
+        drawn = [[_one(rng, *item) for item in given.items()] for _ in range(trials or 30)]
     else:
-        lengths = [len(values) for values in lists]
-        chosen = range(math.prod(lengths))
+        drawn = list(itertools.product(*given.values()))
         if trials is not None:
-            if trials > len(chosen):
-                raise ValueError(f"trials must be at most {len(chosen)}, the grid's size, got {trials}")
-            chosen = np.sort(rng.choice(len(chosen), trials, replace=False))
-        places = (np.unravel_index(i, lengths) for i in chosen)  # the last setting changes fastest
-        combinations = [[values[k] for values, k in zip(lists, ks, strict=True)] for ks in places]
-    return [dict(zip(SETTINGS.values(), values, strict=True)) for values in combinations]
+            if trials > len(drawn):
+                raise ValueError(f"trials must be at most {len(drawn)}, the grid's size, got {trials}")
+            drawn = [drawn[i] for i in np.sort(rng.choice(len(drawn), trials, replace=False))]
+    return [dict(zip(SETTINGS.values(), values, strict=True)) for values in drawn]
 
 
 def _one(rng, name, values):
     if not isinstance(values, Range):
         return values[rng.integers(len(values))]
-    low, high = values
     if name in ("dropout", "decay"):
-        value = rng.uniform(low, high)
+        value = rng.uniform(*values)
     else:
-        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+        value = math.exp(rng.uniform(*map(math.log, values)))
     # three digits can be read and typed again
     value = round(value) if name in ("hidden", "batch_size") else float(f"{value:.3g}")
-    return min(max(value, low), high)
+    return min(max(value, values.low), values.high)
 
 
 def _trial(source, classes, seed, epochs, halving, settings, checkpoint):
@@ -265,19 +264,19 @@ def _train(arrays, classes, settings, seed, epochs, **options):
     return {**result, "seconds": time.perf_counter() - start}
 
 
-def _run(executor, task, todo, progress, verbose):
+def _run(executor, task, todo):
     """Yields (trial, result) as the tasks finish; what fails is tried once more, then its result is None."""
-    pending, again = {}, []
+    pending, again = {}, set()
 
     def submit(trial):
         settings = {column: trial[column] for column in SETTINGS.values()}
         pending[executor.submit(_trial, *task, settings, trial["checkpoint"])] = trial
 
     try:
-        for trial in sorted(todo, key=lambda t: -progress["costs"][t["trial"]]):
-            submit(trial)  # the longest first: no core waits at the end
+        for trial in todo:
+            submit(trial)
         while pending:
-            finished, _ = wait(pending, 1, FIRST_COMPLETED)
+            finished, _ = wait(pending, 1, FIRST_COMPLETED)  # for a second: Windows hears Ctrl-C in between
             for future in [f for f in pending if f in finished]:  # a set has no order
                 trial, result = pending.pop(future), None
                 try:
@@ -285,32 +284,28 @@ def _run(executor, task, todo, progress, verbose):
                 except BUGS:
                     raise
                 except Exception as error:
-                    first = trial not in again
-                    _show()
-                    print(f"trial {trial['trial']}: {type(error).__name__}: {error}; "
-                          f"{'once more' if first else 'given up'}", file=sys.stderr, flush=True)  # fmt: skip
+                    first = trial["trial"] not in again
+                    what = f"trial {trial['trial']}: {type(error).__name__}: {error}; "
+                    # padded, as it may be written over a terminal's line
+                    print(f"{what + ('once more' if first else 'given up'):<60}", file=sys.stderr, flush=True)
                     if first:
-                        again.append(trial)
+                        again.add(trial["trial"])
                         submit(trial)
                         continue
                 yield trial, result
-            if verbose:
-                _show(live=progress.get("line"))
     finally:
         for future in pending:
             future.cancel()
-        if verbose:
-            _show()
 
 
 def _promoted(trials, rung):
     """The best third at the end of a rung, judged by what they were then: some may have gone on since."""
-    able = [t for t in trials if t["history"] and len(t["history"]["val_acc_history"]) >= rung]
 
     def rank(t):
         accuracy, loss = (t["history"][f"{key}_history"][rung - 1] for key in ("val_acc", "val_loss"))
         return -accuracy, loss, t["trial"]
 
+    able = [t for t in trials if t["history"] and len(t["history"]["val_acc_history"]) >= rung]
     return sorted(able, key=rank)[: math.ceil(len(trials) / 3)]
 
 
@@ -333,13 +328,13 @@ def _public(trials):
 @contextmanager
 def _claimed(out, plan):
     """See that the folder is new or holds this very sweep, and keep other processes out of it."""
-    path = out / "sweep.json"
+    path, otherwise = out / "sweep.json", "choose another --out or remove the folder"
     plan = {key: f"{v.low}:{v.high}" if isinstance(v, Range) else v for key, v in plan.items()}
     if not path.exists():
         if any((out / name).exists() for name in ("trials.csv", "best.npz")):
-            raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {ELSE}")
+            raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {otherwise}")
         out.mkdir(parents=True, exist_ok=True)
-        _write_text(path, json.dumps(plan, indent=1, default=int))
+        _write(path, json.dumps(plan, indent=1, default=int))
     with open(path, "r+", encoding="utf-8") as file:
         try:
             import fcntl  # not on Windows
@@ -352,7 +347,7 @@ def _claimed(out, plan):
         found = _json(path)
         for key, value in plan.items():
             if found.get(key) != value:
-                raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {ELSE}")
+                raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}")
         (out / "trials").mkdir(exist_ok=True)
         for pattern in ("*.part", ".*.tmp", "trials/*.part", "trials/.*.tmp"):  # of a process that was killed
             for rest in out.glob(pattern):
@@ -401,9 +396,10 @@ def _number(text):
 
 
 def _record(out, trials, trial, result):
-    """Take a result into the trial and onto the disk; a row in trials.csv comes last: it means all is there.
+    """Take a result (None: it failed) into the trial and onto the disk.
 
-    result is None where the trial failed.
+    The row in trials.csv is written after the files that it tells of, and what it no longer tells of is
+    removed after that, so that whatever is there when this process is killed is true.
     """
     before = min(trials, key=_rank)
     if result is None:
@@ -417,35 +413,32 @@ def _record(out, trials, trial, result):
         return
     history, net, checkpoint = _files(out, trial)
     if trial["checkpoint"]:
-        with replacing(checkpoint) as file:
-            file.write(trial["checkpoint"])
+        _write(checkpoint, trial["checkpoint"])
     if trial["net"]:
         trial["net"].save(net)
     if trial["history"]:
-        _write_text(history, json.dumps(trial["history"]))
+        _write(history, json.dumps(trial["history"]))
     best = min(trials, key=_rank)
-    if best["net"] and (best is trial or before is trial):
+    if best["net"] and trial in (best, before):
         best["net"].save(out / "best.npz")
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(t for t in trials if t["status"] != "waiting")
-    _write_text(out / "trials.csv", table.getvalue())
-    for path, content in ((net, trial["net"]), (checkpoint, trial["checkpoint"])):
-        if not content:
+    _write(out / "trials.csv", table.getvalue())
+    for path, wanted in ((net, trial["net"]), (checkpoint, trial["checkpoint"]),
+                         (out / "best.npz", best["status"] == "ok")):  # fmt: skip
+        if not wanted:
             path.unlink(missing_ok=True)
-    if best["status"] != "ok":
-        (out / "best.npz").unlink(missing_ok=True)
 
 
 def _files(out, trial):
-    stem = out / "trials" / f"{trial['trial']:04}"
-    return [stem.with_suffix(suffix) for suffix in (".json", ".npz", ".checkpoint.npz")]
+    return [out / "trials" / f"{trial['trial']:04}{kind}" for kind in (".json", ".npz", ".checkpoint.npz")]
 
 
-def _write_text(path, text):
+def _write(path, content):
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def _json(path):
@@ -476,11 +469,9 @@ class WorkerPool(Executor):
     def __init__(self, workers):
         self.folder = Path(tempfile.gettempdir(), f"tune-{secrets.token_hex(8)}")
         self._before = {name: os.environ.get(name) for name in THREADS}
-        # in force before a worker imports numpy, as it is spawned
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self._processes, self._idle, self._lock = set(), SimpleQueue(), threading.Lock()
-        self._closing = threading.Event()
+        os.environ.update(dict.fromkeys(THREADS, "1"))  # before a worker imports numpy, as it is spawned
+        self._processes, self._idle = set(), SimpleQueue()
+        self._closing, self._lock = threading.Event(), threading.Lock()
         self._threads = ThreadPoolExecutor(workers)
         # by the threads, as Ctrl-C might stop the main one half-way through the start of a process
         for start in [self._threads.submit(self._start) for _ in range(workers)]:
@@ -495,9 +486,10 @@ class WorkerPool(Executor):
             ours, theirs = multiprocessing.Pipe()
             context = multiprocessing.get_context("spawn")
             process = context.Process(target=_work, args=(theirs, str(self.folder)), daemon=True)
-            with _signals_later():
-                process.start()
-                self._processes.add(process)
+            if hasattr(signal, "pthread_sigmask"):  # the process inherits that Ctrl-C is not for it
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            process.start()
+            self._processes.add(process)
             theirs.close()
             return process, ours
 
@@ -515,14 +507,14 @@ class WorkerPool(Executor):
             self._processes.discard(process)
             if self._closing.wait(0.2):  # a signal to all processes ends the workers first
                 raise BrokenExecutor("the pool is shut down") from None
-            if process.exitcode == 1:
+            code = process.exitcode
+            if code == 1:
                 raise ImportError("a worker process could not start, see above; a script must call sweep() "
                                   'under `if __name__ == "__main__":`') from None  # fmt: skip
             pipe.close()
-            process, pipe, code = *self._start(), process.exitcode
-            what = f"signal {-code}" if code < 0 else f"exit code {code}"
-            memory = ", perhaps for lack of memory" if code == -9 else ""
-            raise BrokenExecutor(f"its worker process died ({what}{memory})") from None
+            process, pipe = self._start()
+            what = f"signal {-code}, perhaps for lack of memory" if code < 0 else f"exit code {code}"
+            raise BrokenExecutor(f"its worker process died ({what})") from None
         finally:
             self._idle.put((process, pipe))
         if error is not None:
@@ -547,30 +539,15 @@ class WorkerPool(Executor):
             pipe.close()
         for name, value in self._before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-        self._remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __exit__(self, kind, *_):
         self.shutdown(wait=kind is None)
 
 
-@contextmanager
-def _signals_later():
-    """Hold Ctrl-C back while a worker is started: it inherits that, so no traceback from so early."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(pipe, folder):
     """What a worker process does: the tasks that come, until an empty one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it and ends this one
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     tempfile.tempdir = folder
 
     def follow():  # a process that was killed cannot tell its workers to end
@@ -606,87 +583,61 @@ def _checksum(data):
     return digest.hexdigest()[:32]
 
 
-def _written(data, folder):
-    """Write the arrays to files, which all local workers map into memory.
-
-    Files, because shared memory is often small (64 MB in a container) and ends a process that needs more.
-    """
-    for part in PARTS:
-        np.save(folder / f"{part}.npy", getattr(data, part))
-    return folder
-
-
 @contextmanager
-def _served(data, checksum, host):
-    """Serve the arrays; the address, key and checksum are all that a task carries of them."""
-    key, arrays, closing = secrets.token_bytes(32), [], threading.Event()
-    arrays = [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
-    listener = Listener((host or _own_address(), 0), backlog=100)
+def _served(data, host):
+    """Serve the arrays; yields the address and the key, which are all that a task carries of them."""
+    key, arrays = secrets.token_bytes(32), [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
+    listener, closing = Listener((host or _own_address(), 0), backlog=100), threading.Event()
 
-    def serve(connection):
+    def serve(connection):  # with the key asked for here: one who never answers would hold up the listener
         with connection, suppress(OSError, EOFError, multiprocessing.ProcessError):
             deliver_challenge(connection, key)
             answer_challenge(connection, key)
-            connection.send_bytes(json.dumps([(a.dtype.str, a.shape) for a in arrays]).encode())
             for a in arrays:
-                for i in range(0, a.nbytes, 2**24):
-                    connection.send_bytes(memoryview(a).cast("B")[i : i + 2**24])
+                connection.send((a.dtype, a.shape))
+                connection.send_bytes(memoryview(a).cast("B"))
 
     def accept():
-        while True:
+        while not closing.is_set():
             with suppress(OSError):
-                connection = listener.accept()
-                if closing.is_set():
-                    return
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+                threading.Thread(target=serve, args=(listener.accept(),), daemon=True).start()
 
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
+    threading.Thread(target=accept, daemon=True).start()
     try:
-        yield listener.address, key, checksum
+        yield listener.address, key
     finally:
         closing.set()
         with suppress(OSError):
             Client(listener.address).close()  # wakes it
-            thread.join()
         listener.close()
         _fetched.clear()  # where the executor's workers are threads
 
 
 def _own_address(towards="192.0.2.1"):
     """This machine's address on the way to another; the default is one for examples (RFC 5737)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((towards, 9))  # sends nothing
-            return probe.getsockname()[0]
-        except OSError:
-            return "127.0.0.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect((towards, 9))  # sends nothing
+        return probe.getsockname()[0]
+    return "127.0.0.1"
 
 
-_fetched, _fetching = {}, threading.Lock()  # arrays by checksum, of one dataset at a time
+_fetched, _fetching = {}, threading.Lock()  # arrays by source, of one source at a time
 
 
 def _arrays(source):
-    """X_train, y_train, X_val, y_val, from a folder or from whoever serves them."""
-    if isinstance(source, Path):
-        return _mapped(source)
-    address, key, checksum = source
+    """X_train, y_train, X_val, y_val, mapped from a folder's files or fetched from whoever serves them."""
     with _fetching:
-        if checksum not in _fetched:
+        if source not in _fetched:
             _fetched.clear()
-            with Client(address, authkey=key) as connection:
-                arrays = [np.empty(shape, dtype) for dtype, shape in json.loads(connection.recv_bytes())]
-                for a in arrays:
-                    got = 0
-                    while got < a.nbytes:
-                        got += connection.recv_bytes_into(memoryview(a).cast("B"), got)
-            _fetched[checksum] = arrays
-        return _fetched[checksum]
-
-
-@lru_cache(maxsize=1)
-def _mapped(folder):
-    return [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
+            if isinstance(source, Path):
+                arrays = [np.load(source / f"{part}.npy", mmap_mode="r") for part in PARTS]
+            else:
+                address, key = source
+                with Client(address, authkey=key) as connection:
+                    parts = [(connection.recv(), connection.recv_bytes()) for _ in PARTS]
+                arrays = [np.frombuffer(part, dtype).reshape(shape) for (dtype, shape), part in parts]
+            _fetched[source] = arrays
+        return _fetched[source]
 
 
 # ---- words
@@ -699,34 +650,23 @@ def _outcome(trial):
 def _describe(trial, trials):
     """The main settings, the others where they differ among the trials, and the accuracy."""
     text = f"hidden {trial['hidden_size']:<4}  lr {trial['learning_rate']:<7g} reg {trial['reg']:<7g}"
-    for column in COLUMNS[4 : 1 + len(SETTINGS)]:
-        if len({t[column] for t in trials}) > 1:
-            width = max(len(str(t[column])) for t in trials)
-            text += f" {column.removeprefix('learning_rate_').replace('_', ' ')} {trial[column]!s:<{width}}"
+    for name, column in list(SETTINGS.items())[3:]:
+        words = {str(t[column]) for t in trials}
+        if len(words) > 1:
+            text += f" {name.replace('_', ' ')} {trial[column]!s:<{max(map(len, words))}}"
     return f"{text} val {_outcome(trial):<8}"
 
 
-def _announce(trials, trial, progress, epochs):
-    """Print a finished trial's line; epochs: the full number if they differ, or None."""
-    p, best = progress, min(trials, key=_rank)
-    p["finished"] += 1
-    p["cost"] += p["costs"].pop(trial["trial"])
-    left = (time.perf_counter() - p["start"]) / p["cost"] * (sum(p["costs"].values()) + p["later"])
-    count = f"{p['finished']:{len(str(p['total']))}}/{p['total']}"
-    after = f" after {trial['epochs']:{len(str(epochs))}}/{epochs}" if epochs else ""
-    end = f"best {_outcome(best)}  {int(left) // 60}:{int(left) % 60:02} left"
-    p["line"] = f"{count} trials  {end}"
-    _show(f"{count}  {_describe(trial, trials)}{after}  {end}", p["line"])
-
-
-def _show(line=None, live=None):
-    """Print a line and below it, on a terminal only, one that the next call replaces."""
+def _announce(trials, trial, count, after, left):
+    """Print a finished trial's line and below it, on a terminal only, one that the next call writes over."""
+    end = f"best {_outcome(min(trials, key=_rank))}  {int(left) // 60}:{int(left) % 60:02} left"
+    line = f"{count}  {_describe(trial, trials)}{after}  {end}"
     if not sys.stdout.isatty():
-        if line:
-            print(line, flush=True)
-        return
-    width = shutil.get_terminal_size().columns - 1
-    print(f"\r{'':{width}}\r" + (f"{line}\n" if line else "") + (live or "")[:width], end="", flush=True)
+        print(line, flush=True)
+    else:
+        width = shutil.get_terminal_size().columns - 1
+        live = f"{count} trials  {end}" if left else ""
+        print(f"{line:<{width}}\n{live[:width]:<{width}}", end="\r", flush=True)
 
 
 # ---- the command line
@@ -759,7 +699,7 @@ def report(out, data=None):
     elif data is not None:
         best["test_acc"] = float(np.mean(trials[0]["net"].predict(data.X_test) == data.y_test))
         best["test_images"] = len(data.y_test)
-        _write_text(out / "best.json", json.dumps(best, indent=1))
+        _write(out / "best.json", json.dumps(best, indent=1))
     if "test_acc" in best:
         print(f"\ntest accuracy of the best: {best['test_acc']:.2%} of {best['test_images']} images")
 
@@ -776,67 +716,52 @@ def report(out, data=None):
 
 
 def _parser():
-    examples = """examples:
-  a grid, every combination of the lists:
-    python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
-  a random search, settings drawn from ranges (and from lists):
-    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
-  the same, but only the best third of the trials go on, then the best third of these:
-    python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
-  on a cluster, all in copies of this folder: `python -m dask scheduler` on one machine, on others
-  `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`, and then here
-    python tune.py --dask tcp://THAT:8786
-  the results of a sweep once more:
-    python tune.py --report runs/mnist5k
-
-Ctrl-C keeps what was done; the same command goes on from there. FOLDER will hold trials.csv (a
-row a trial), best.npz and dataset.npz (to score images, see README.md), best.json and pictures."""
     parser = argparse.ArgumentParser(
-        description="Train a net for each combination of settings, or for settings drawn at random, one\n"
-        "to a core; then score the best one on the test images, once.",
-        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=examples)  # fmt: skip
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    option = parser.add_argument
+    defaults = {name: parameter.default for name, parameter in inspect.signature(sweep).parameters.items()}
+    for name, kind, text in (
+        ("hidden", int, "numbers of hidden units, or a range LOW:HIGH"),
+        ("lr", float, "learning rates, or a range"),
+        ("reg", float, "L2 strengths, or a range"),
+        ("activation", str, ", ".join(ACTIVATIONS)),
+        ("dropout", float, "probabilities that a hidden unit is dropped, or a range"),
+        ("optimizer", str, ", ".join(OPTIMIZERS)),
+        ("std", _number, "zeros, normal, xavier, he or numbers, or a range"),
+        ("batch_size", int, "images a step, or a range"),
+        ("decay", float, "the learning rate's factor after each epoch, or a range"),
+    ):
 
-    def option(flag, default, text, **keywords):
-        shown = " ".join(f"{v:g}" for v in default) if isinstance(default, tuple) else default
-        shown = "" if default is None else f" (default: {shown})"
-        parser.add_argument(flag, default=default, help=f"{text}{shown}", **keywords)
-
-    def setting(flag, default, text, kind, metavar):
-        def value(word):
+        def value(word, kind=kind):
             low, colon, high = word.partition(":")
             return Range(kind(low), kind(high)) if colon else kind(word)
 
-        value.__name__ = "value"  # in argparse's messages
-        option(flag, default, text, type=value, nargs="+", metavar=metavar)
-
-    setting("--hidden", HIDDEN, "numbers of hidden units, or a range LOW:HIGH", int, "H")
-    setting("--lr", LR, "learning rates, or a range", float, "RATE")
-    setting("--reg", REG, "L2 strengths, or a range", float, "REG")
-    option("--activation", ["relu"], ", ".join(ACTIVATIONS), nargs="+", metavar="NAME")
-    setting("--dropout", (0.0,), "probabilities that a hidden unit is dropped, or a range", float, "P")
-    option("--optimizer", ["momentum"], ", ".join(OPTIMIZERS), nargs="+", metavar="NAME")
-    setting("--std", ["he"], "zeros, normal, xavier, he or numbers, or a range", _number, "STD")
-    setting("--batch-size", (BATCH_SIZE,), "images a step, or a range", int, "N")
-    setting("--decay", (0.95,), "the learning rate's factor after each epoch, or a range", float, "FACTOR")
-    option("--trials", None, f"how many to draw (default: {DRAWS} with a range, else the whole grid)",
-           type=int, metavar="N")  # fmt: skip
-    option("--epochs", EPOCHS, "passes over the training images", type=int, metavar="N")
-    parser.add_argument("--halving", action="store_true", help="successive halving by a factor of 3: all "
-                        "trials begin, the best third goes on, then the best third of these")  # fmt: skip
-    option("--dataset", "mnist5k", "mnist5k, mnist, fashion_mnist, cifar10 or svhn", metavar="NAME")
-    option("--seed", 0, "of weights, order of images and draws", type=int)
-    option("--workers", os.cpu_count(), "processes, one a core unless said otherwise", type=int, metavar="N")
-    option("--out", "runs/NAME", "where results go", metavar="FOLDER")
-    option("--dask", None, "run the trials on the workers of this dask scheduler", metavar="tcp://HOST:PORT")
-    option("--host", None, "with --dask: this machine's address, as the workers know it", metavar="HOST")
-    option("--report", None, "print and draw what this folder holds, without training", metavar="FOLDER")
+        shown = " ".join(v if isinstance(v, str) else f"{v:g}" for v in defaults[name])
+        option(f"--{name.replace('_', '-')}", type=value, nargs="+", default=defaults[name],
+               metavar=name[0].upper(), help=f"{text} (default: {shown})")  # fmt: skip
+    for name, default, text in (
+        ("trials", None, "how many to draw (default: 30 with a range, else the whole grid)"),
+        ("epochs", defaults["epochs"], "passes over the training images (default: %(default)s)"),
+        ("seed", defaults["seed"], "of weights, order of images and draws (default: %(default)s)"),
+        ("workers", None, "processes (default: one a core)"),
+    ):
+        option(f"--{name}", type=int, default=default, metavar="N", help=text)
+    option("--halving", action="store_true", help="successive halving by a factor of 3: all trials begin, "
+           "the best third goes on, then the best third of these")  # fmt: skip
+    option("--dataset", default="mnist5k", metavar="NAME",
+           help="mnist5k, mnist, fashion_mnist, cifar10 or svhn (default: %(default)s)")  # fmt: skip
+    option("--out", metavar="FOLDER", help="where results go (default: runs/NAME)")
+    option("--dask", metavar="tcp://HOST:PORT", help="run the trials on the workers of this dask scheduler")
+    option("--host", help="with --dask: this machine's address, as the workers know it")
+    option("--report", metavar="FOLDER", help="print and draw what this folder holds, without training")
     return parser
 
 
 def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
-    out = Path("runs", options.dataset) if options.out == parser.get_default("out") else Path(options.out)
+    out = Path(options.out or f"runs/{options.dataset}")
     given = {name: getattr(options, name) for name in SETTINGS}
     for name, values in given.items():
         if any(isinstance(value, Range) for value in values):
@@ -845,7 +770,8 @@ def main(arguments=None):
             given[name] = values[0]
     start = time.perf_counter()
     try:
-        with _stoppable(), ExitStack() as stack:
+        with ExitStack() as stack:
+            _stop_on_signals(stack)
             if options.report is not None:
                 return report(options.report)
             data, executor = load_dataset(options.dataset), None
@@ -860,33 +786,24 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        print(f"\n{'stopped' if interrupted else repr(error)}; what was done is in {out / 'trials.csv'}, and "
+        stopped = isinstance(error, KeyboardInterrupt)
+        print(f"\n{'stopped' if stopped else repr(error)}; what was done is in {out / 'trials.csv'}, and "
               "the same command goes on from there", file=sys.stderr)  # fmt: skip
-        return error.args[0] if interrupted and error.args else 130 if interrupted else 1
+        return (*error.args, 130)[0] if stopped else 1
 
 
-@contextmanager
-def _stoppable():
+def _stop_on_signals(stack):
     """SIGTERM is like Ctrl-C, and a second signal ends this process at once; its workers follow."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number, frame):
-        for name in before:
-            signal.signal(name, lambda number, frame: os._exit(128 + number))
+        for name in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(name) is stop:
+                signal.signal(name, lambda number, frame: os._exit(128 + number))
         raise KeyboardInterrupt(128 + number)
 
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    before = {name: handler for name, handler in before.items() if handler != signal.SIG_IGN}  # as nohup does
-    try:
-        for name in before:
-            signal.signal(name, stop)
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(name) != signal.SIG_IGN:  # as where a shell began this in the background
+            stack.callback(signal.signal, name, signal.signal(name, stop))
 
 
 def _dask(address, stack):

@@ -181,7 +181,7 @@ def test_a_trial_is_a_plain_training(swept, data):
     trial = by_settings(swept[0])[20, 0.03, 1e-3]
     net = TwoLayerNet(784, 20, 10, "he", dtype=np.float32, rng=3)
     history = net.train(data.X_train, data.y_train, data.X_val, data.y_val, 0.03, reg=1e-3, epochs=2,
-                        batch_size=tune.BATCH_SIZE, optimizer="momentum")  # fmt: skip
+                        batch_size=50, optimizer="momentum")  # fmt: skip
     np.testing.assert_allclose(trial["history"]["loss_history"], history["loss_history"], rtol=1e-4)
 
 
@@ -720,13 +720,12 @@ def test_other_executors(kind, swept, data, tmp_path):
 
 
 def test_data_goes_out_once_to_who_has_the_key(data):
-    checksum = "for a test"
-    with tune._served(data, checksum, "127.0.0.1") as source:
+    with tune._served(data, "127.0.0.1") as source:
         with pytest.raises(multiprocessing.AuthenticationError):
-            tune._arrays((source[0], b"wrong", checksum))
+            tune._arrays((source[0], b"wrong"))
         arrays = tune._arrays(source)
         assert [a.tobytes() for a in arrays] == [getattr(data, part).tobytes() for part in tune.PARTS]
-        assert tune._arrays((None, None, checksum)) is arrays  # nobody is asked again
+        assert tune._arrays(source) is arrays  # nobody is asked again
         assert len(str(source)) < 300
 
 
