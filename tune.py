@@ -43,6 +43,7 @@ import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from numbers import Integral, Real
 from pathlib import Path
@@ -285,9 +286,9 @@ def _run(executor, task, todo):
                     raise
                 except Exception as error:
                     first = trial["trial"] not in again
-                    what = f"trial {trial['trial']}: {type(error).__name__}: {error}; "
-                    # padded, as it may be written over a terminal's line
-                    print(f"{what + ('once more' if first else 'given up'):<60}", file=sys.stderr, flush=True)
+                    line = f"trial {trial['trial']}: {type(error).__name__}: {error}"
+                    line += "; once more" if first else "; given up"
+                    print(f"{line:<60}", file=sys.stderr, flush=True)  # over a terminal's line
                     if first:
                         again.add(trial["trial"])
                         submit(trial)
@@ -317,9 +318,12 @@ def _rank(trial):
 
 def _public(trials):
     """What the caller gets: the best first, no nets that are of no use, no checkpoints."""
-    none = {"history": None, "net": None}
-    found = [t if t["status"] == "ok" else t | none for t in trials if t["status"] != "waiting"]
-    return [{k: v for k, v in t.items() if k != "checkpoint"} for t in sorted(found, key=_rank)]
+    found = [dict(t) for t in sorted(trials, key=_rank) if t["status"] != "waiting"]
+    for trial in found:
+        del trial["checkpoint"]
+        if trial["status"] != "ok":
+            trial.update(history=None, net=None)
+    return found
 
 
 # ---- the folder of a sweep: one process writes it, and each file is whole at any moment
@@ -357,9 +361,10 @@ def _claimed(out, plan):
 
 def _take_over(out, trials):
     """Fill in what an earlier process has done."""
+    by_number = {trial["trial"]: trial for trial in trials}
     for found in _read_trials(out):
-        trial = trials[found["trial"] - 1]
-        if any(found[column] != trial[column] for column in SETTINGS.values()):
+        trial = by_number.get(found["trial"], {})
+        if any(found[column] != trial.get(column) for column in SETTINGS.values()):
             raise ValueError(f"{out / 'trials.csv'}: trial {found['trial']} is not what sweep.json says")
         trial.update(found)
         if trial["status"] == "failed":
@@ -486,7 +491,9 @@ class WorkerPool(Executor):
             ours, theirs = multiprocessing.Pipe()
             context = multiprocessing.get_context("spawn")
             process = context.Process(target=_work, args=(theirs, str(self.folder)), daemon=True)
-            if hasattr(signal, "pthread_sigmask"):  # the process inherits that Ctrl-C is not for it
+            if hasattr(signal, "pthread_sigmask"):  # not on Windows
+                resource_tracker.ensure_running()  # which would let the signal through once more
+                # inherited: Ctrl-C is for the first process alone, also while the new one imports
                 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             process.start()
             self._processes.add(process)
@@ -716,9 +723,8 @@ def report(out, data=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     option = parser.add_argument
     defaults = {name: parameter.default for name, parameter in inspect.signature(sweep).parameters.items()}
     for name, kind, text in (
@@ -760,27 +766,25 @@ def _parser():
 
 def main(arguments=None):
     parser = _parser()
-    options = parser.parse_args(arguments)
-    out = Path(options.out or f"runs/{options.dataset}")
-    given = {name: getattr(options, name) for name in SETTINGS}
-    for name, values in given.items():
-        if any(isinstance(value, Range) for value in values):
-            if len(values) > 1:
-                parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {values}")
-            given[name] = values[0]
+    given = vars(parser.parse_args(arguments))  # the arguments of sweep(), but for these:
+    dataset, out, dask, folder = (given.pop(name) for name in ("dataset", "out", "dask", "report"))
+    out = Path(out or f"runs/{dataset}")
+    for name in SETTINGS:
+        if any(isinstance(value, Range) for value in given[name]):
+            if len(given[name]) > 1:
+                parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {given[name]}")
+            given[name] = given[name][0]
     start = time.perf_counter()
     try:
         with ExitStack() as stack:
             _stop_on_signals(stack)
-            if options.report is not None:
-                return report(options.report)
-            data, executor = load_dataset(options.dataset), None
-            if options.dask is not None:
-                executor = _dask(options.dask, stack)
-                options.host = options.host or _own_address(urlsplit(options.dask).hostname)
-            for name in ("epochs", "trials", "halving", "seed", "workers", "host"):
-                given[name] = getattr(options, name)
-            sweep(data, **given, executor=executor, out=out)
+            if folder is not None:
+                return report(folder)
+            data = load_dataset(dataset)
+            if dask is not None:
+                given["executor"] = _dask(dask, stack)
+                given["host"] = given["host"] or _own_address(urlsplit(dask).hostname)
+            sweep(data, **given, out=out)
             print(f"{time.perf_counter() - start:.1f} s")
             return report(out, data)
     except (ValueError, TypeError, OSError, ImportError) as error:

@@ -444,6 +444,7 @@ def uninterrupted(tmp_path_factory):
     [
         ("SIGKILL", -9, 0, "MANY"),
         ("SIGKILL", -9, 10, "HALVED"),
+        ("SIGINT all", 130, 0, "MANY"),  # while the workers import
         ("SIGINT all", 130, 7, "MANY"),
         ("SIGINT twice", 130, 3, "MANY"),
         ("SIGTERM all", 143, 1, "MANY"),
@@ -828,6 +829,11 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
     assert not list(tmp_path.glob("*.part"))
     assert all(alike(a, b) for a, b in zip(first, tune.load_sweep(tmp_path), strict=True))
 
+    (tmp_path / "trials.csv").write_text(
+        "\n".join([lines[0], "9" + lines[1][1:].replace(",ok,", ",diverged,")]) + "\n"
+    )
+    with pytest.raises(ValueError, match=r"trials\.csv.*trial 9"):
+        tune.sweep(data, **options)
     (tmp_path / "trials.csv").write_text("trial,mine\n1,2\n")
     with pytest.raises(ValueError, match=r"trials\.csv"):
         tune.sweep(data, **options)
