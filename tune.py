@@ -787,6 +787,9 @@ def main(arguments=None):
             sweep(data, **given, out=out)
             print(f"{time.perf_counter() - start:.1f} s")
             return report(out, data)
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
+        return 1
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
