@@ -120,6 +120,8 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
             raise TypeError(f"{name} must be an integer, got {value!r}")
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
     if not len(data.X_val):
         raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
     given = {name: _checked(name, values) for name, values in given.items()}
@@ -153,13 +155,13 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
             if todo and source is None:
                 if executor is None:
                     executor = stack.enter_context(WorkerPool(min(workers, size)))
-                    source = executor.folder
-                    for part in PARTS:  # files: shared memory is often small, 64 MB in a container
-                        np.save(source / f"{part}.npy", getattr(data, part))
+                    source = _written(data, executor.folder)
                 else:
                     source = stack.enter_context(_served(data, host))
             todo.sort(key=lambda t: costs[t["trial"]], reverse=True)  # so that no core waits at the end
             task = source, len(data.class_names), seed, rung, len(rungs) > 1
+            if verbose and not spent and todo:
+                _live(f"{finished}/{total} trials")
             for trial, result in _run(executor, task, todo):
                 _record(out, trials, trial, result)
                 finished, spent = finished + 1, spent + costs.pop(trial["trial"])
@@ -204,10 +206,15 @@ def _checked(name, values):
 def _let_the_class_check(given, seed):
     """Train each value in turn for a moment on a net of one input and one class, so that wrong ones raise."""
     rows = np.zeros((2, 1), np.float32), np.zeros(2, int)
-    first = {column: given[name][0] for name, column in SETTINGS.items()}
+    good = dict(zip(SETTINGS.values(), (1, 0.1, 0.0, "relu", 0.0, "sgd", 0.1, 1, 1.0), strict=True))
     for name, column in SETTINGS.items():
         for value in given[name]:  # of a Range, its ends
-            _train(rows * 2, 1, {**first, column: value}, seed, 1)
+            if name == "hidden" and isinstance(value, Integral):
+                value = min(value, 1)  # more could take more memory than there is
+            try:
+                _train(rows * 2, 1, {**good, column: value}, seed, 1)
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"lr: {error}" if name == "lr" else str(error)) from error
 
 
 def _draw(given, trials, seed):
@@ -334,20 +341,22 @@ def _claimed(out, plan):
     """See that the folder is new or holds this very sweep, and keep other processes out of it."""
     path, otherwise = out / "sweep.json", "choose another --out or remove the folder"
     plan = {key: f"{v.low}:{v.high}" if isinstance(v, Range) else v for key, v in plan.items()}
-    if not path.exists():
-        if any((out / name).exists() for name in ("trials.csv", "best.npz")):
-            raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {otherwise}")
+    with ExitStack() as stack:
         out.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps(plan, indent=1, default=int))
-    with open(path, "r+", encoding="utf-8") as file:
         try:
             import fcntl  # not on Windows
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+            folder = os.open(out, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
         except ImportError:
             pass
         except BlockingIOError as error:
             raise OSError(f"{out} is being written by another process") from error
+        if not path.exists():
+            if any((out / name).exists() for name in ("trials.csv", "best.npz")):
+                raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {otherwise}")
+            _write(path, json.dumps(plan, indent=1, default=int))
         found = _json(path)
         for key, value in plan.items():
             if found.get(key) != value:
@@ -383,7 +392,9 @@ def _read_trials(out):
         with open(path, newline="", encoding="utf-8") as file:
             rows = [{name: _number(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ValueError(f"{path}: damaged, or not a sweep's: {type(error).__name__} {error}") from error
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is damaged or was saved by another program ({what}); without it all "
+                         "trials are trained again") from error  # fmt: skip
     for trial in rows:
         history, net, checkpoint = _files(out, trial)
         trial["history"] = _json(history) if history.exists() else None
@@ -516,8 +527,8 @@ class WorkerPool(Executor):
                 raise BrokenExecutor("the pool is shut down") from None
             code = process.exitcode
             if code == 1:
-                raise ImportError("a worker process could not start, see above; a script must call sweep() "
-                                  'under `if __name__ == "__main__":`') from None  # fmt: skip
+                raise ImportError("a worker process could not start, see above; a script must be a file and "
+                                  'call sweep() under `if __name__ == "__main__":`') from None  # fmt: skip
             pipe.close()
             process, pipe = self._start()
             what = f"signal {-code}, perhaps for lack of memory" if code < 0 else f"exit code {code}"
@@ -628,6 +639,17 @@ def _own_address(towards="192.0.2.1"):
     return "127.0.0.1"
 
 
+def _written(data, folder):
+    """Write the arrays to files: shared memory is often small, 64 MB in a container."""
+    try:
+        for part in PARTS:
+            np.save(folder / f"{part}.npy", getattr(data, part))
+    except OSError as error:
+        what = f"the workers' data do not fit into {folder.parent} (TMPDIR says where): {error}"
+        raise OSError(what) from error
+    return folder
+
+
 _fetched, _fetching = {}, threading.Lock()  # arrays by source, of one source at a time
 
 
@@ -656,7 +678,8 @@ def _outcome(trial):
 
 def _describe(trial, trials):
     """The main settings, the others where they differ among the trials, and the accuracy."""
-    text = f"hidden {trial['hidden_size']:<4}  lr {trial['learning_rate']:<7g} reg {trial['reg']:<7g}"
+    text = f"#{trial['trial']:<{len(str(len(trials)))}} hidden {trial['hidden_size']:<4} "
+    text += f"lr {trial['learning_rate']:<8g} reg {trial['reg']:<8g}"
     for name, column in list(SETTINGS.items())[3:]:
         words = {str(t[column]) for t in trials}
         if len(words) > 1:
@@ -672,8 +695,15 @@ def _announce(trials, trial, count, after, left):
         print(line, flush=True)
     else:
         width = shutil.get_terminal_size().columns - 1
-        live = f"{count} trials  {end}" if left else ""
-        print(f"{line:<{width}}\n{live[:width]:<{width}}", end="\r", flush=True)
+        print(f"{line:<{width}}", flush=True)
+        _live(f"{count} trials  {end}" if left else "")
+
+
+def _live(line):
+    """On a terminal, a line that the next print writes over."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"{line[:width]:<{width}}", end="\r", flush=True)
 
 
 # ---- the command line
@@ -689,8 +719,12 @@ def report(out, data=None):
     trials, planned = load_sweep(out), _json(out / "sweep.json")["trials"]
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
+    halved = len({t["epochs"] for t in trials if t["status"] == "ok"}) > 1
     for trial in trials[:10]:
-        print(f"  {_describe(trial, trials)} val loss {trial['val_loss']:.4f}  {trial['seconds']:.2f} s")
+        after = f" after {trial['epochs']} epochs" if halved else ""
+        print(
+            f"  {_describe(trial, trials)} val loss {trial['val_loss']:.4f}{after}  {trial['seconds']:.2f} s"
+        )
     failed = sum(trial["status"] == "failed" for trial in trials)
     if failed:
         print(f"{failed} failed: the same command tries them again", file=sys.stderr)
@@ -741,7 +775,11 @@ def _parser():
 
         def value(word, kind=kind):
             low, colon, high = word.partition(":")
-            return Range(kind(low), kind(high)) if colon else kind(word)
+            try:
+                return Range(kind(low), kind(high)) if colon else kind(word)
+            except ValueError:
+                nouns = "integers" if kind is int else "numbers"
+                raise argparse.ArgumentTypeError(f"{nouns} or one range LOW:HIGH, got {word!r}") from None
 
         shown = " ".join(v if isinstance(v, str) else f"{v:g}" for v in defaults[name])
         option(f"--{name.replace('_', '-')}", type=value, nargs="+", default=defaults[name],
@@ -753,8 +791,9 @@ def _parser():
         ("workers", None, "processes (default: one a core)"),
     ):
         option(f"--{name}", type=int, default=default, metavar="N", help=text)
-    option("--halving", action="store_true", help="successive halving by a factor of 3: all trials begin, "
-           "the best third goes on, then the best third of these")  # fmt: skip
+    option("--halving", action="store_true", help="successive halving: all trials train for epochs / 3**s "
+           "epochs, the best third goes on to three times as many, and so on (s: as large as both the trials "
+           "and the epochs allow)")  # fmt: skip
     option("--dataset", default="mnist5k", metavar="NAME",
            help="mnist5k, mnist, fashion_mnist, cifar10 or svhn (default: %(default)s)")  # fmt: skip
     option("--out", metavar="FOLDER", help="where results go (default: runs/NAME)")
@@ -791,11 +830,12 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
         return 1
     except (ValueError, TypeError, OSError, ImportError) as error:
-        parser.error(str(error))
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        print(f"\n{'stopped' if stopped else repr(error)}; what was done is in {out / 'trials.csv'}, and "
-              "the same command goes on from there", file=sys.stderr)  # fmt: skip
+        stopped, table = isinstance(error, KeyboardInterrupt), out / "trials.csv"
+        done = f"what was done is in {table}" if table.exists() else "no trial was done yet"
+        why = "stopped" if stopped else repr(error)
+        print(f"\n{why}; {done}, and the same command goes on from there", file=sys.stderr)
         return (*error.args, 130)[0] if stopped else 1
 
 
@@ -818,7 +858,10 @@ def _dask(address, stack):
         from distributed import Client as DaskClient
     except ImportError as error:
         raise ImportError("--dask needs dask.distributed: python -m pip install distributed") from error
-    return stack.enter_context(DaskClient(address, timeout=10)).get_executor(pure=False)
+    client = stack.enter_context(DaskClient(address, timeout=10))
+    if not client.scheduler_info()["workers"]:
+        print(f"waiting for workers at {address}", file=sys.stderr, flush=True)
+    return client.get_executor(pure=False)
 
 
 if __name__ == "__main__":

@@ -524,7 +524,7 @@ def test_lines_of_a_terminal(tmp_path):
     live, end = text.decode().replace("\r\n", "\n").split("\nbest 2 of")
     assert "\r" in live and "\r" not in end and "\x1b" not in live
     shown = [line.rpartition("\r")[2] for line in live.split("\n")]  # what stays
-    assert sum(line.startswith(("1/2  hidden", "2/2  hidden")) for line in shown) == 2
+    assert sum(line.startswith(("1/2  #", "2/2  #")) for line in shown) == 2
     assert "1/2 trials  best" in live and not any("/2 trials" in line for line in shown)
 
 
