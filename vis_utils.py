@@ -248,10 +248,10 @@ def plot_sweep(trials, *, path=None):
 
     trials : dicts with "hidden_size", "learning_rate", "reg", "status" ("ok", "diverged" or "failed") and
         "val_acc" (0..1; not looked at unless ok).
-    Trials that fill at least half of a grid become a heat map for each hidden size. Of trials that share a
-    cell the best is shown; a cell without a trial is blank, a diverged one hatched; axes longer than 16 go
-    without numbers. Other trials, as of a random search, become a scatter plot, where size stands for hidden
-    units and a cross for one that diverged. The best of all (the first of equals) is framed in red.
+    Trials that fill at least half of a grid of at most 16 x 16 become a heat map for each hidden size; a cell
+    without a trial is blank, a diverged one hatched. Other trials, as of a random search, become a scatter
+    plot, where size stands for hidden units and a cross for one that diverged. Of trials in the same place,
+    as when other settings vary too, the best is shown. The best of all (the first of equals) is framed.
     """
     trials = _list("trials", trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged
@@ -277,8 +277,9 @@ def plot_sweep(trials, *, path=None):
     # the colours tell good settings from each other: all that is 20 points below the best looks alike
     low, high = min(scored, default=0), max(scored, default=100)
     colors = ScalarMappable(Normalize(max(low, high - 20), high), COLORMAP)
-    full = math.prod(len(set(values)) for values in zip(*cells, strict=True))
-    fig = (_heat_maps if len(cells) >= full / 2 else _scatter)(cells, best if scored else None, colors)
+    lengths = [len(set(values)) for values in zip(*cells, strict=True)]
+    mapped = len(cells) >= math.prod(lengths) / 2 and max(lengths[1:]) <= 16
+    fig = (_heat_maps if mapped else _scatter)(cells, best if scored else None, colors)
 
     counts = [sum(trial["status"] == status for trial in trials) for status in ("diverged", "failed")]
     title = f"Validation accuracy (%), {len(trials)} trial{'s' * (len(trials) != 1)}, {counts[0]} diverged"
@@ -286,6 +287,13 @@ def plot_sweep(trials, *, path=None):
     if scored:
         rate, reg = map(_short_number, best[1:])
         title += f"\nbest \u2605 {cells[best]:.1f}%: {best[0]} hidden units, learning rate {rate}, reg {reg}"
+        told = [name for name in list(SETTINGS)[3:] if all(name in trial for trial in trials)]
+        others = [name for name in told if len({trial[name] for trial in trials}) > 1]
+        if others:
+            first = max((t for t in trials if t["status"] == "ok"), key=lambda t: t["val_acc"])
+            words = ", ".join(f"{SETTINGS[name]} {_word(first[name])}".strip() for name in others)
+            names = ", ".join(name.replace("_", " ") for name in others)
+            title += f", {words}\n(in each place the best of all choices of {names})"
     if len(set(scored)) > 1:
         extend = "min" if low < high - 20 else "neither"
         fig.colorbar(
@@ -297,7 +305,6 @@ def plot_sweep(trials, *, path=None):
 
 def _heat_maps(cells, best, colors):
     sizes, rates, regs = (sorted(set(values)) for values in zip(*cells, strict=True))
-    numbered = max(len(rates), len(regs)) <= 16
     width = max(2.2, min(0.66 * len(rates), 10) + 0.9)  # of a map, inches
     height = max(2.2, min(0.45 * len(regs), 7) + 1.1)
     rows = math.ceil(len(sizes) / max(1, int(12 / width)))
@@ -309,8 +316,7 @@ def _heat_maps(cells, best, colors):
     for ax, size in zip(axes.flat, sizes, strict=False):
         ax.set_title(f"{size} hidden unit{'s' * (size != 1)}", fontsize=10)
         for axis, values in ((ax.xaxis, rates), (ax.yaxis, regs)):
-            ticks = range(0, len(values), math.ceil(len(values) / 16))
-            axis.set_ticks(ticks, labels=[_short_number(values[i]) for i in ticks], fontsize=SMALL)
+            axis.set_ticks(range(len(values)), labels=map(_short_number, values), fontsize=SMALL)
         ax.set(xlabel="learning rate", ylabel="regularization")
         ax.set(xlim=(-0.5, len(rates) - 0.5), ylim=(-0.5, len(regs) - 0.5))
         ax.grid(False)
@@ -321,9 +327,8 @@ def _heat_maps(cells, best, colors):
             text, color, hatch = "diverged", "0.9", "///"
         corner, ink = (x - 0.5, y - 0.5), _ink(color)
         ax.add_patch(Rectangle(corner, 1, 1, facecolor=color, edgecolor="0.6", hatch=hatch))
-        if numbered:
-            box = {"facecolor": color, "edgecolor": "none", "pad": 1}  # keeps the hatching off the text
-            ax.text(x, y, text, color=ink, bbox=box, ha="center", va="center", fontsize=SMALL)
+        box = {"facecolor": color, "edgecolor": "none", "pad": 1}  # keeps the hatching off the text
+        ax.text(x, y, text, color=ink, bbox=box, ha="center", va="center", fontsize=SMALL)
         if cell == best:
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec=RED, lw=3, zorder=3, clip_on=False))
             ax.plot(x + 0.34, y + 0.26, "*", color=ink, markersize=8, zorder=4)
@@ -389,7 +394,11 @@ def plot_curves(trials, *, count=5, path=None):
         raise ValueError("trials: none of them is ok; there are no curves to draw")
     varied = [name for name in SETTINGS if len({trial.get(name) for trial in chosen}) > 1]
     fig = Picture(figsize=(11, 4.9), layout="constrained")
-    fig.suptitle("The best trial by epoch" if len(chosen) == 1 else f"The best {len(chosen)} trials by epoch")
+    title = "The best trial by epoch" if len(chosen) == 1 else f"The best {len(chosen)} trials by epoch"
+    alike = [name for name in list(SETTINGS)[:3] if name in chosen[0] and name not in varied]
+    if alike and len(chosen) > 1:
+        title += ", all with " + ", ".join(f"{SETTINGS[name]} {_word(chosen[0][name])}" for name in alike)
+    fig.suptitle(title)
     left, right = fig.subplots(1, 2)
     losses = []
     for trial, (color, style) in zip(chosen, CURVES, strict=False):
