@@ -20,6 +20,7 @@ import io
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -292,14 +293,17 @@ def plot_sweep(trials, *, path=None):
         if others:
             first = max((t for t in trials if t["status"] == "ok"), key=lambda t: t["val_acc"])
             words = ", ".join(f"{SETTINGS[name]} {_word(first[name])}".strip() for name in others)
+            title += f", {words}"
+        if others and len(trials) > len(cells):
             names = ", ".join(name.replace("_", " ") for name in others)
-            title += f", {words}\n(in each place the best of all choices of {names})"
+            title += f"\n(in each place the best of all choices of {names})"
     if len(set(scored)) > 1:
         extend = "min" if low < high - 20 else "neither"
         fig.colorbar(
             colors, ax=fig.axes, label="validation accuracy (%)", fraction=0.05, aspect=40, extend=extend
         )
-    fig.suptitle(title)
+    width = int(11 * fig.get_figwidth())  # characters
+    fig.suptitle("\n".join(textwrap.fill(line, width) for line in title.split("\n")))
     return _saved(fig, path)
 
 
