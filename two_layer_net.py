@@ -313,7 +313,7 @@ class TwoLayerNet:
                 done = _read_checkpoint(checkpoint, call, steps, self.rng, arrays, history)
                 rate = done["rate"]
 
-        random, work, penalty = self.rng or np.random, {}, None
+        random, work, penalty = self.rng or np.random, {}, self._penalty(reg)
         for it in range(done["steps"], 0 if done["stopped"] else steps):
             if epochs is None:
                 rows, epoch_ends = random.choice(N, batch_size), it % epoch_steps == 0
@@ -332,8 +332,6 @@ class TwoLayerNet:
             # where the update is linear in the gradient, scaling the small dL/dS is less work
             scale, factor = (rate, 1.0) if optimizer in ("sgd", "momentum") else (1.0, rate)
             with np.errstate(all="ignore"):  # an overflow shows in the loss, this one or the next
-                if penalty is None:
-                    penalty = self._penalty(reg)
                 loss = self._loss_and_grads(X_batch, y_batch, grads, work, self.rng, scale) + penalty
                 _check_finite(loss, it, steps, rate)
                 penalty = 0.0
@@ -362,9 +360,10 @@ class TwoLayerNet:
             if keep_best and val_acc > done["best_val_acc"]:
                 done["best_val_acc"] = val_acc
                 best[:] = theta
-            rate, penalty = rate if schedule else rate * decay, None
+            rate = rate if schedule else rate * decay
             stopped = callback is not None and bool(callback(self, history))
             self._move_params_to(theta)  # the callback may have assigned to them
+            penalty = self._penalty(reg)  # summed as it is after a resume, to the same bits
             done.update(steps=it + 1, rate=rate, stopped=stopped)
             if checkpoint is not None:
                 _write_checkpoint(checkpoint, call, done, self.rng, arrays, history)
