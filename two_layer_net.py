@@ -212,8 +212,7 @@ class TwoLayerNet:
         loss, dS = self._data_loss(S, y, scale)
         if self.dtype == np.float32:  # in float64 the labels are never so sure
             _flush(dS)
-        ones = self._buffer(work, "ones", len(X))
-        ones[:] = 1
+        ones = np.ones(len(X), self.dtype)
         np.dot(A.T, dS, out=grads["W2"])  # dL/dW2 = A^T dL/dS
         np.dot(ones, dS, out=grads["b2"])  # dL/db2 = sum over the rows of dL/dS
         dZ = np.dot(dS, self.params["W2"].T, out=self._buffer(work, "dZ", *A.shape))  # dL/dA = dL/dS W2^T
