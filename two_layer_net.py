@@ -284,15 +284,13 @@ class TwoLayerNet:
 
         # All parameters in one array, which is updated block by block: the operations of an update find a
         # block in the core's cache. For 3072 x 512 weights SGD takes 0.95 ms so, in whole arrays 1.87 ms.
-        D, H, C = self.input_size, self.hidden_size, self.output_size
-        weights = D * H + H * C
-        theta = np.empty(weights + H + C, self.dtype)
+        weights = self.hidden_size * (self.input_size + self.output_size)
+        theta = np.empty(weights + self.hidden_size + self.output_size, self.dtype)
         self._move_params_to(theta)
         grad, slots = np.empty_like(theta), {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer]
         grads, state = self._views(grad), [np.zeros_like(theta) for _ in range(slots)]
-        cuts = [*range(0, weights, BLOCK), weights, theta.size]
-        blocks = [[reg, *(a[i:j] for a in (theta, grad, *state))] for i, j in pairwise(cuts)]
-        blocks[-1][0] = 0.0  # no penalty on the biases
+        cuts = [*range(0, weights, BLOCK), weights, theta.size]  # last the biases, which have no penalty
+        blocks = [(reg * (i < weights), *(a[i:j] for a in (theta, grad, *state))) for i, j in pairwise(cuts)]
         best = np.empty_like(theta if keep_best else theta[:0])
         names = [f"{name}_history" for name in ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")]
         history = {name: [] for name in names}
