@@ -30,6 +30,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,15 +188,23 @@ def load_transform(path):
     """
     with open(path, "rb") as f:
         try:
+            if os.path.getsize(path) > 2**25 or any(e.compress_type for e in zipfile.ZipFile(f).filelist):
+                raise ValueError("it is larger than 32 MB, or compressed")
+            f.seek(0)
             with np.load(f, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}
             if data.pop("format") != 1:
                 raise ValueError("its format is not 1")
-            shape, names = tuple(data["image_shape"].tolist()), tuple(data["class_names"].tolist())
-            normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
+            shape, names = data["image_shape"], data["class_names"]
             mean, std = data["mean"], data["std"].item()
-            if mean.shape != (math.prod(shape),) or not np.isfinite(mean).all() or not 0 < std < math.inf:
-                raise ValueError(f"mean {mean.shape} and std {std} do not fit images {shape}")
+            if (shape.ndim, shape.dtype.kind, names.ndim, names.dtype.kind) != (1, "i", 1, "U"):
+                raise ValueError("image_shape must be a list of integers, class_names one of words")
+            if mean.dtype not in (np.float32, np.float64) or mean.shape != (math.prod(shape.tolist()),):
+                raise ValueError(f"mean {mean.dtype} {mean.shape} does not fit images {shape}")
+            if not (len(names) and (shape > 0).all() and (np.abs(mean) <= 1).all() and 0 < std < math.inf):
+                raise ValueError("a value is out of range")
+            normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
+            shape, names = tuple(shape.tolist()), tuple(names.tolist())
             return Transform(data["name"].item(), shape, names, normalize, mean, std)
         except Exception as error:  # numpy and zipfile raise many kinds
             what = f"{type(error).__name__}: {error}"
@@ -268,6 +277,9 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if size is not None and (np.shape(size) != (2,) or min(_integer("size", n) for n in size) < 1):
         raise ValueError(f"size must be (rows, columns), each at least 1, got {size!r}")
+    for argument, share in (("validation", validation), ("test", test)):
+        if isinstance(share, bool) or not isinstance(share, Real):
+            raise TypeError(f"{argument} must be a number, got {share!r}")
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise ValueError(f"validation and test must be >= 0, together below 1, got {validation} and {test}")
     if _integer("seed", seed) < 0:
@@ -318,6 +330,8 @@ def _read_image(path, size):
         raise ValueError(f"{path}: must be a .png, .jpg, .jpeg or .bmp file")
     try:
         image = np.atleast_3d(imread(path))
+    except FileNotFoundError:
+        raise
     except Exception as error:  # a damaged file can lead to any
         raise ValueError(f"{path}: damaged, or no image ({type(error).__name__}: {error})") from error
     white = 255 if image.dtype == np.uint8 else 1  # imread gives PNG as 0..1

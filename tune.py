@@ -113,7 +113,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         data = load_dataset(data)
     given = {"hidden": hidden, "lr": lr, "reg": reg, "activation": activation, "dropout": dropout,
              "optimizer": optimizer, "std": std, "batch_size": batch_size, "decay": decay}  # fmt: skip
-    workers, count = os.cpu_count() if workers is None else workers, 1 if trials is None else trials
+    workers, count = _cores() if workers is None else workers, 1 if trials is None else trials
     for name, value, least in (("workers", workers, 1), ("seed", seed, 0), ("epochs", epochs, 1),
                                ("trials", count, 1)):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, Integral):
@@ -122,6 +122,13 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
             raise ValueError(f"{name} must be at least {least}, got {value}")
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
+    for name, flag in (("halving", halving), ("verbose", verbose)):
+        if not isinstance(flag, bool | np.bool_):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+    if not isinstance(out, str | os.PathLike | None):
+        raise TypeError(f"out must be a path or None, got {out!r}")
+    if not hasattr(data, "X_val"):
+        raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
     if not len(data.X_val):
         raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
     given = {name: _checked(name, values) for name, values in given.items()}
@@ -183,13 +190,25 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     return _public(trials)
 
 
+def _cores():
+    """Those that this process may use; on a shared node that can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def _checked(name, values):
     """The values of one setting: a Range, or a list of Python's own numbers and strings."""
     if name == "batch_size" and isinstance(values, Real):
         values = [values]
-    if isinstance(values, str) or not np.iterable(values) or len(values) == 0:
-        raise ValueError(f"{name} must be a list of at least one value, got {values!r}")
+    if (
+        isinstance(values, str)
+        or not np.iterable(values)
+        or not hasattr(values, "__len__")
+        or not len(values)
+    ):
+        raise ValueError(f"{name} must be a list of at least one value, such as [{values!r}], got {values!r}")
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not all(isinstance(value, Real | str) for value in plain):
+        raise TypeError(f"{name} must be a list of numbers or names, got {values!r}")
     if not isinstance(values, Range):
         return plain
     low, high = plain
@@ -349,6 +368,7 @@ def _claimed(out, plan):
             folder = os.open(out, os.O_RDONLY)
             stack.callback(os.close, folder)
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+            stack.callback(fcntl.flock, folder, fcntl.LOCK_UN)  # forked workers hold it, too
         except ImportError:
             pass
         except BlockingIOError as error:
@@ -362,8 +382,9 @@ def _claimed(out, plan):
             if found.get(key) != value:
                 raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}")
         (out / "trials").mkdir(exist_ok=True)
-        for pattern in ("*.part", ".*.tmp", "trials/*.part", "trials/.*.tmp"):  # of a process that was killed
-            for rest in out.glob(pattern):
+        names = ("*.json.*.part", "trials.csv.*.part", "*.npz.*.part", "*.png.*.part", ".*.npz.*.tmp")
+        for name in (*names, "trials/*.part", "trials/.*.tmp"):  # of a process that was killed
+            for rest in out.glob(name):
                 rest.unlink()
         yield
 
@@ -391,13 +412,16 @@ def _read_trials(out):
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [{name: _number(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+        if not {row["status"] for row in rows} <= {"ok", "diverged", "failed"}:
+            raise ValueError("a status is none of ok, diverged and failed")
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} is damaged or was saved by another program ({what}); without it all "
                          "trials are trained again") from error  # fmt: skip
     for trial in rows:
         history, net, checkpoint = _files(out, trial)
-        trial["history"] = _json(history) if history.exists() else None
+        keys = [f"{name}_history" for name in ("loss", *MEASURES)]
+        trial["history"] = _json(history, *keys) if history.exists() else None
         trial["net"] = TwoLayerNet.load(net) if net.exists() else None
         trial["checkpoint"] = checkpoint.read_bytes() if checkpoint.exists() else b""
         if trial["status"] != "ok" or (trial["history"] and trial["net"]):
@@ -457,9 +481,13 @@ def _write(path, content):
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def _json(path):
+def _json(path, *keys):
+    """The dict in a file, which must have these keys."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= set(keys):
+            raise ValueError(f"it must hold a dict with {', '.join(keys) or 'any keys'}")
+        return found
     except ValueError as error:
         raise ValueError(f"{path}: damaged: {error}") from error
 
@@ -489,10 +517,14 @@ class WorkerPool(Executor):
         self._processes, self._idle = set(), SimpleQueue()
         self._closing, self._lock = threading.Event(), threading.Lock()
         self._threads = ThreadPoolExecutor(workers)
-        # by the threads, as Ctrl-C might stop the main one half-way through the start of a process
-        for start in [self._threads.submit(self._start) for _ in range(workers)]:
-            self._idle.put(start.result())
-        self.folder.mkdir(mode=0o700)  # now, as there are processes that will remove it should this one die
+        try:
+            # by the threads, as Ctrl-C might stop the main one half-way through the start of a process
+            for start in [self._threads.submit(self._start) for _ in range(workers)]:
+                self._idle.put(start.result())
+            self.folder.mkdir(mode=0o700)  # now there are processes that will remove it should this one die
+        except BaseException:
+            self.shutdown(wait=False)
+            raise
 
     def _start(self):
         """A new process and the pipe to it."""
@@ -546,7 +578,7 @@ class WorkerPool(Executor):
             shutil.rmtree(self.folder, ignore_errors=True)
             with self._lock:
                 self._closing.set()
-                for process in self._processes:
+                for process in list(self._processes):  # threads discard those that have died
                     process.kill()
         self._threads.shutdown(cancel_futures=cancel_futures or not wait)
         while not self._idle.empty():
@@ -570,8 +602,11 @@ def _work(pipe, folder):
 
     def follow():  # a process that was killed cannot tell its workers to end
         multiprocessing.parent_process().join()
-        while os.path.exists(folder):
+        for _ in range(50):  # others may be writing to it; Windows does not remove what is in use
             shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.exists(folder):
+                break
+            time.sleep(0.1)
         os._exit(1)
 
     follower = threading.Thread(target=follow, daemon=True)
@@ -716,7 +751,7 @@ def report(out, data=None):
     Returns the exit code: 1 if no trial is ok or if some are missing or failed, else 0.
     """
     out = Path(out)
-    trials, planned = load_sweep(out), _json(out / "sweep.json")["trials"]
+    trials, planned = load_sweep(out), _json(out / "sweep.json", "trials")["trials"]
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
     halved = len({t["epochs"] for t in trials if t["status"] == "ok"}) > 1

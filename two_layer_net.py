@@ -57,7 +57,8 @@ class TwoLayerNet:
         or a np.random.Generator to be independent of it.
 
     `params` is the dict of parameters: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); arrays of the same shapes
-    may be assigned to its keys. Wrong values raise ValueError, wrong types TypeError.
+    may be assigned to its keys, during training only by train's callback. Wrong values raise ValueError,
+    wrong types TypeError.
     """
 
     def __init__(self, input_size, hidden_size, output_size, std=1e-4, *, activation="relu", leak=0.01,
@@ -79,8 +80,11 @@ class TwoLayerNet:
             xavier, he = math.sqrt(2 / (fan_in + fan_out)), math.sqrt(2 / fan_in)
             stds = {"zeros": 0.0, "normal": 1.0, "xavier": xavier, "he": he}
             sd = stds[_choice("std", std, stds)] if isinstance(std, str) else _number("std", std, "[0, inf)")
-            W = sd * random.standard_normal((fan_in, fan_out)) if sd else np.zeros((fan_in, fan_out))
-            self.params[f"W{i}"] = W.astype(self.dtype)
+            with np.errstate(over="ignore"):
+                W = sd * random.standard_normal((fan_in, fan_out)) if sd else np.zeros((fan_in, fan_out))
+                self.params[f"W{i}"] = W.astype(self.dtype)
+            if not np.isfinite(self.params[f"W{i}"]).all():
+                raise ValueError(f"std must be small enough for {self.dtype} weights, got {std!r}")
             self.params[f"b{i}"] = np.zeros(fan_out, self.dtype)
 
     # ---- scores, loss and gradients
@@ -286,7 +290,8 @@ class TwoLayerNet:
         # block in the core's cache. For 3072 x 512 weights SGD takes 0.95 ms so, in whole arrays 1.87 ms.
         weights = self.hidden_size * (self.input_size + self.output_size)
         theta = np.empty(weights + self.hidden_size + self.output_size, self.dtype)
-        self._move_params_to(theta)
+        views = self._views(theta)
+        self._move_params_to(views)
         grad, slots = np.empty_like(theta), {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer]
         grads, state = self._views(grad), [np.zeros_like(theta) for _ in range(slots)]
         cuts = [*range(0, weights, BLOCK), weights, theta.size]  # last the biases, which have no penalty
@@ -307,7 +312,8 @@ class TwoLayerNet:
             }  # fmt: skip
             arrays = [theta, best, *state]
             if resume and os.path.exists(checkpoint):
-                done = _read_checkpoint(checkpoint, call, steps, self.rng, arrays, history)
+                whole = 1 if epochs is None else epoch_steps
+                done = _read_checkpoint(checkpoint, call, steps, whole, self.rng, arrays, history)
                 rate = done["rate"]
 
         random, work, penalty = self.rng or np.random, {}, self._penalty(reg)
@@ -359,7 +365,7 @@ class TwoLayerNet:
                 best[:] = theta
             rate = rate if schedule else rate * decay
             stopped = callback is not None and bool(callback(self, history))
-            self._move_params_to(theta)  # the callback may have assigned to them
+            self._move_params_to(views)  # the callback may have assigned to them
             penalty = self._penalty(reg)  # summed as it is after a resume, to the same bits
             done.update(steps=it + 1, rate=rate, stopped=stopped)
             if checkpoint is not None:
@@ -378,12 +384,14 @@ class TwoLayerNet:
         W1, W2, b1, b2 = np.split(flat, np.cumsum([D * H, H * C, H]))
         return {"W1": W1.reshape(D, H), "b1": b1, "W2": W2.reshape(H, C), "b2": b2}
 
-    def _move_params_to(self, theta):
-        """Make params views of theta."""
+    def _move_params_to(self, views):
+        """Make params these views, with the numbers that params have."""
         self._check_params()
-        for name, view in self._views(theta).items():
-            view[...] = self.params[name]
-            self.params[name] = view
+        if any(self.params[name] is not view for name, view in views.items()):
+            copies = {name: self.params[name].copy() for name in views}  # they may be other ones of the views
+            for name, view in views.items():
+                view[...] = copies[name]
+            self.params.update(views)
 
     def _evaluate(self, X, y, reg):
         """Loss, nothing dropped and penalty included, and accuracy."""
@@ -417,7 +425,10 @@ class TwoLayerNet:
             (D, H), (units, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
             if units != H:  # or a size that the file has no numbers for could take all memory
                 raise ValueError(f"W2 has {units} rows and W1 {H} columns")
-            net = cls(D, H, C, "zeros", dtype=dtype, **{name: value.item() for name, value in data.items()})
+            options = {name: data.pop(name).item() for name in ("activation", "leak", "dropout", "criterion")}
+            if data:
+                raise ValueError(f"it holds {', '.join(data)}, too")
+            net = cls(D, H, C, "zeros", dtype=dtype, **options)
             net.params.update(params)
             net._check_params()
         except Exception as error:
@@ -448,7 +459,8 @@ class TwoLayerNet:
         """X as an array (N, D) of the net's dtype and y as indices (N,)."""
         X, y = self._check_X(X, X_name), _array(y_name, y)
         if y.shape != (len(X),):
-            raise ValueError(f"{y_name} must have shape ({len(X)},), as {X_name} has rows, got {y.shape}")
+            raise ValueError(f"{y_name} must have shape ({len(X)},), as {X_name} has rows, got {y.shape}"
+                             " (of one-hot labels give argmax(axis=1))")  # fmt: skip
         if y.dtype.kind not in "iu":
             raise ValueError(f"{y_name} must hold integers, got dtype {y.dtype}")
         if y.min() < 0 or y.max() >= self.output_size:
@@ -478,9 +490,9 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
         "rmsprop", m and s for "adam".
     step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
     l2 : the gradient of the penalty is l2 * w, so 2 * reg for weights and 0 for biases.
-    options : all of OPTIMIZERS[optimizer].
+    options : as of `train`, with the defaults in OPTIMIZERS.
     """
-    o, lr = options, learning_rate
+    o, lr = {**OPTIMIZERS[_choice("optimizer", optimizer, OPTIMIZERS)], **options}, learning_rate
     if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
         w *= 1 - lr * l2
         if lr != 1:
@@ -540,10 +552,11 @@ def _write_checkpoint(path, call, done, rng, arrays, history):
     generator = np.random.get_state(legacy=False) if rng is None else rng.bit_generator.state
     text = json.dumps([call, done, generator], default=np.ndarray.tolist)
     numbered = {f"array_{i}": a for i, a in enumerate(arrays)}
-    _write_npz(path, {"format": FILE_FORMAT, "checkpoint": text, **numbered, **history})
+    lists = {name: values for name, values in history.items() if name.endswith("_history")}
+    _write_npz(path, {**lists, "format": FILE_FORMAT, "checkpoint": text, **numbered})
 
 
-def _read_checkpoint(path, call, steps, rng, arrays, history):
+def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
     """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call."""
     data = _read_npz(path, "checkpoint")
     try:
@@ -557,11 +570,11 @@ def _read_checkpoint(path, call, steps, rng, arrays, history):
         _number("best_val_acc", done["best_val_acc"], "[-1, 2)")
         found = [data[f"array_{i}"] for i in range(len(arrays))]
         fits = [(a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(arrays, found, strict=True)]
-        fits += [np.isfinite(a).all() for a in found[:2]] + [type(done["stopped"]) is bool]
+        fits += [not np.isnan(a).any() for a in found] + [type(done["stopped"]) is bool]
         lists = {name: data[name].tolist() for name in history}
         fits += [type(value) is float for values in lists.values() for value in values]
         losses, *lengths = map(len, lists.values())
-        fits += [losses == done["steps"], len(set(lengths)) == 1]
+        fits += [losses == done["steps"], done["steps"] % whole == 0, len(set(lengths)) == 1]
         # numpy believes these two, and would read memory that is not the generator's
         fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
         if not all(fits):
@@ -612,7 +625,7 @@ def _read_npz(path, kind):
         except Exception as error:
             raise ValueError(f"{path} is damaged or no {kind}: {error}") from error
     if found != FILE_FORMAT:
-        raise ValueError(f"{path} has format {found}; this version reads format {FILE_FORMAT}")
+        raise ValueError(f"{path} has format {found!r}; this version reads format {FILE_FORMAT}")
     if ("checkpoint" in data) != (kind == "checkpoint"):
         other = "checkpoint" if "checkpoint" in data else "saved net"
         raise ValueError(f"{path} is not a {kind}, it is a {other}")

@@ -339,3 +339,29 @@ def test_keep_best_ends_with_the_best_validation_epoch():
     last = build()
     last.train(X, y, X_val, y_val, **settings)
     assert all(np.array_equal(last.params[name], w) for name, w in params[-1].items())
+
+
+def test_what_a_callback_adds_to_the_history_does_no_harm(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+
+    def note(net, history):
+        history.setdefault("notes", []).append({"at": len(history["loss_history"])})
+
+    options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": path}
+    build().train(X, y, X_val, y_val, epochs=2, callback=note, **options)
+    build().train(X, y, X_val, y_val, epochs=3, resume=True, **options)
+
+
+def test_steps_that_end_no_epoch_are_refused(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": path}
+    build().train(X, y, X_val, y_val, epochs=2, **options)
+    with np.load(path) as file:
+        entries = dict(file)
+    steps = len(entries["loss_history"])
+    entries["loss_history"] = entries["loss_history"][:-1]
+    text = entries["checkpoint"].item().replace(f'"steps": {steps}', f'"steps": {steps - 1}')
+    entries["checkpoint"] = np.array(text)
+    np.savez(path, **entries)
+    with pytest.raises(ValueError, match=r"checkpoint\.npz"):
+        build().train(X, y, X_val, y_val, epochs=3, resume=True, **options)

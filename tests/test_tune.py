@@ -5,10 +5,12 @@ import math
 import multiprocessing
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -840,3 +842,49 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
     (tmp_path / "sweep.json").write_text("{")
     with pytest.raises(ValueError, match=r"sweep\.json"):
         tune.sweep(data, **options)
+
+
+def test_other_files_in_the_folder_are_left_alone(data, tmp_path):
+    for name in ("film.part", ".secret.tmp"):
+        (tmp_path / name).write_text("mine")
+    with ThreadPoolExecutor(1) as executor:
+        tune.sweep(data, **FEW, executor=executor, out=tmp_path)
+    assert {"film.part", ".secret.tmp"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@linux
+def test_forked_workers_do_not_keep_the_folder(data, tmp_path):
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings(), ProcessPoolExecutor(1, context) as executor:
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+        for _ in range(2):
+            tune.sweep(data, **FEW, executor=executor, out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("sweep.json", "{}"), ("sweep.json", "[1]"), ("trials/0001.json", '{"a": 1}'), ("best.json", "[]")],
+)
+def test_a_damaged_folder_is_named(name, text, swept, data, tmp_path, capsys):
+    shutil.copytree(swept[1], tmp_path / "out")
+    tune.report(tmp_path / "out", data)
+    (tmp_path / "out" / name).write_text(text)
+    with pytest.raises(SystemExit):
+        tune.main(["--report", str(tmp_path / "out")])
+    assert f"{tmp_path / 'out' / name}: damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"data": None}, "data must be a Dataset"),
+        ({"halving": "no"}, "halving must be True or False"),
+        ({"verbose": 1.5}, "verbose must be True or False"),
+        ({"out": 5}, "out must be a path"),
+        ({"lr": [abs]}, "lr must be a list of numbers or names"),
+        ({"executor": 3}, "executor must be"),
+    ],
+)
+def test_types_of_arguments(options, words, data):
+    with pytest.raises(TypeError, match=words):
+        tune.sweep(**{"data": data, **FEW, **options})

@@ -1095,7 +1095,7 @@ def test_works_when_copied_alone(tmp_path):
 import sys
 sys.path.insert(0, ".")
 import numpy as np
-from two_layer_net import TwoLayerNet
+from two_layer_net import TwoLayerNet, optimizer_step
 X = np.random.default_rng(0).standard_normal((60, 2))
 y = (X[:, 0] > X[:, 1]).astype(int)
 net = TwoLayerNet(2, 8, 2, "he", rng=0)
@@ -1118,3 +1118,30 @@ def test_weights_that_only_decay_end_at_zero(dtype, optimizer):
     net.train(X, y, X, y, learning_rate=0.5, learning_rate_decay=1, reg=0.1, num_iters=8000, batch_size=4,
               optimizer=optimizer)  # fmt: skip
     assert not net.params["W1"].any() and not net.params["W2"].any()
+
+
+def test_params_that_the_callback_swaps():
+    net = TwoLayerNet(3, 3, 3, 1.0, rng=0)
+    seen = []
+
+    def swap(net, history):
+        seen.append({name: w.copy() for name, w in net.params.items()})
+        net.params["W1"], net.params["W2"] = net.params["W2"], net.params["W1"]
+
+    X, y = np.eye(3), np.arange(3)
+    net.train(X, y, X, y, epochs=1, callback=swap)
+    assert np.array_equal(net.params["W1"], seen[0]["W2"]) and np.array_equal(net.params["W2"], seen[0]["W1"])
+
+
+@pytest.mark.parametrize(("std", "dtype"), [(1e300, np.float32), (1.7e308, np.float64)])
+def test_std_that_overflows_is_refused(std, dtype):
+    with pytest.raises(ValueError, match="std must be small enough"):
+        TwoLayerNet(30, 3, 2, std, dtype=dtype, rng=0)
+
+
+def test_optimizer_step_has_the_defaults_of_train_and_refuses_unknown_names():
+    w, v = np.ones(3), np.ones(3)
+    optimizer_step("momentum", w, np.zeros(3), v, learning_rate=0.1)
+    assert np.allclose(v, 0.9) and np.allclose(w, 1.9)
+    with pytest.raises(ValueError, match=r"optimizer must be one of .*'foo'"):
+        optimizer_step("foo", w, np.zeros(3), learning_rate=0.1)
