@@ -827,8 +827,8 @@ def _parser():
     ):
         option(f"--{name}", type=int, default=default, metavar="N", help=text)
     option("--halving", action="store_true", help="successive halving: all trials train for epochs / 3**s "
-           "epochs, the best third goes on to three times as many, and so on (s: as large as both the trials "
-           "and the epochs allow)")  # fmt: skip
+           "epochs, the best third goes on to three times as many, and so on (s: the largest with 3**s <= "
+           "trials and 3**s <= epochs)")  # fmt: skip
     option("--dataset", default="mnist5k", metavar="NAME",
            help="mnist5k, mnist, fashion_mnist, cifar10 or svhn (default: %(default)s)")  # fmt: skip
     option("--out", metavar="FOLDER", help="where results go (default: runs/NAME)")

@@ -413,7 +413,8 @@ def large(quick):
             return f"grew by {used[n] - used[n // 10]} bytes"
 
     for trial in (rows, classes, one_unit, epochs):
-        yield trial.__doc__, 1, in_children(trial, [0], cpu=1200, most=math.inf)
+        less = ", a twentieth or so of that" if quick else ""
+        yield trial.__doc__ + less, 1, in_children(trial, [0], cpu=1200, most=math.inf)
 
 
 # ------------------------------------------------------------------------------------- killed and resumed

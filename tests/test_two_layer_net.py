@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import two_layer_net
 from gradient_check import check_gradients, example
-from two_layer_net import ACTIVATIONS, CRITERIA, OPTIMIZERS, TwoLayerNet
+from two_layer_net import ACTIVATIONS, CRITERIA, OPTIMIZERS, TwoLayerNet, optimizer_step
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=40)
 NAMES = ["W1", "b1", "W2", "b2"]
@@ -1095,7 +1095,7 @@ def test_works_when_copied_alone(tmp_path):
 import sys
 sys.path.insert(0, ".")
 import numpy as np
-from two_layer_net import TwoLayerNet, optimizer_step
+from two_layer_net import TwoLayerNet
 X = np.random.default_rng(0).standard_normal((60, 2))
 y = (X[:, 0] > X[:, 1]).astype(int)
 net = TwoLayerNet(2, 8, 2, "he", rng=0)
