@@ -99,6 +99,7 @@ ANSWERS = {  # check: a right answer, then plausible wrong ones
         lambda W, reg: reg * W,
         lambda W, reg: 2 * reg * W.sum(),
         lambda W, reg: reg * W**2,
+        lambda W, reg: 0.6 * W,
     ],
     "momentum": [
         momentum,
@@ -113,6 +114,8 @@ ANSWERS = {  # check: a right answer, then plausible wrong ones
         lambda A, p, rng: A * (rng.random(A.shape) >= p),
         lambda A, p, rng: A * (rng.random(A.shape) < p) / p,
         lambda A, p, rng: A * (rng.random(A.shape) >= 0.4) / 0.6,
+        lambda A, p, rng: 3 * (rng.random(A.shape) >= p) / (1 - p),
+        lambda A, p, rng: A * (np.random.default_rng(0).random(A.shape) >= p) / (1 - p),
         lambda A, p, rng: A * (rng.random(A.shape[1]) >= p) / (1 - p),
         lambda A, p, rng: A * (rng.random(A.shape) >= p) / p,
         lambda A, p, rng: A,
@@ -139,6 +142,7 @@ ANSWERS = {  # check: a right answer, then plausible wrong ones
         lambda progress: warm_cosine(progress, warm_up=0.2),
         lambda progress: 0.2 * min(progress / 0.1, (1 - progress) / 0.9),
         lambda progress: 0.1 * (1 + math.cos(math.pi * progress)),
+        lambda progress: max(0.1, warm_cosine(progress)),
     ],
 }
 
