@@ -571,9 +571,8 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
         found = [data[f"array_{i}"] for i in range(len(arrays))]
         fits = [(a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(arrays, found, strict=True)]
         fits += [not np.isnan(a).any() for a in found] + [type(done["stopped"]) is bool]
-        lists = {name: data[name].tolist() for name in history}
-        fits += [type(value) is float for values in lists.values() for value in values]
-        losses, *lengths = map(len, lists.values())
+        fits += [data[name].ndim == 1 and data[name].dtype == float for name in history]
+        losses, *lengths = (len(data[name]) for name in history)
         fits += [losses == done["steps"], done["steps"] % whole == 0, len(set(lengths)) == 1]
         # numpy believes these two, and would read memory that is not the generator's
         fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
@@ -588,7 +587,7 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
     for a, b in zip(arrays, found, strict=True):
         a[:] = b
     for name in history:
-        history[name] += lists[name]
+        history[name] += data[name].tolist()
     return done
 
 

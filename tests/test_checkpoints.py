@@ -209,7 +209,7 @@ def test_damaged_progress_is_refused_and_changes_nothing(tmp_path, old, new):
 
 
 @pytest.mark.parametrize("name", ["array_0", "array_1", "array_2", "loss_history", "val_acc_history"])
-@pytest.mark.parametrize("value", [None, np.zeros(2), np.float64(3), np.array("x")])
+@pytest.mark.parametrize("value", [None, np.zeros(2), np.float64(3), np.array("x"), np.zeros((2**40, 0))])
 def test_damaged_arrays_are_refused(tmp_path, name, value):
     path = tmp_path / "checkpoint.npz"
     fit(build(), path, optimizer="momentum")
