@@ -474,7 +474,7 @@ def one_hot_decode(Y):
 
 def flip(X_batch, rng):
     """Mirror each image left to right with probability 1/2: X_batch (N, H, W[, C]), a new array."""
-    X_batch = _real_array("X_batch", X_batch)
+    X_batch, rng = _real_array("X_batch", X_batch), _random(rng)
     X = _images(X_batch).copy()
     mirrored = rng.random(len(X)) < 0.5
     X[mirrored] = X[mirrored, :, ::-1]
@@ -497,7 +497,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     if not 0 < _real("sigma", sigma) < sys.float_info.max:
         raise ValueError(f"sigma must be above 0 and finite, got {sigma!r}")
     X_batch = _real_array("X_batch", X_batch)
-    X = _images(X_batch)
+    X, rng = _images(X_batch), _random(rng)
     if len(X) > 100:  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
         options = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic, "sigma": sigma}
         parts = (X_batch[i : i + 100] for i in range(0, len(X), 100))
@@ -535,6 +535,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 
 def drop_inputs(X_batch, rng, p=0.2):
     """Dropout of inputs: each number is 0 with probability p in [0, 1), else divided by 1 - p; a copy."""
+    rng = _random(rng)
     if not 0 <= _real("p", p) < 1:
         raise ValueError(f"p must be in [0, 1), got {p!r}")
     X_batch = _real_array("X_batch", X_batch)
@@ -542,6 +543,12 @@ def drop_inputs(X_batch, rng, p=0.2):
         raise TypeError(f"X_batch must hold floats, got {X_batch.dtype}")
     with np.errstate(invalid="ignore"):  # infinity times 0
         return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
+
+
+def _random(rng):
+    if rng is not np.random and not isinstance(rng, np.random.Generator | np.random.RandomState):
+        raise TypeError(f"rng must be a numpy.random.Generator or the module numpy.random, got {rng!r}")
+    return rng
 
 
 def _images(X_batch):

@@ -393,6 +393,12 @@ def plot_curves(trials, *, count=5, path=None):
     """
     if not isinstance(count, Integral) or not 1 <= count <= len(CURVES):
         raise ValueError(f"count={count!r}; must be a whole number in 1..{len(CURVES)}")
+    trials = _list("trials", trials)
+    for i, trial in enumerate(trials):
+        if not isinstance(trial, Mapping) or "status" not in trial:
+            raise TypeError(f"trials[{i}]: {trial!r}; must be a dict with a status")
+        if trial["status"] == "ok" and not isinstance(trial.get("history"), Mapping):
+            raise ValueError(f"trials[{i}]: must have a history, the dict that train returns")
     chosen = [trial for trial in trials if trial["status"] == "ok"][:count]
     if not chosen:
         raise ValueError("trials: none of them is ok; there are no curves to draw")

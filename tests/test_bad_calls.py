@@ -222,3 +222,18 @@ def test_another_form_of_an_array_gives_the_same_answer(name, argument, form):
     value = CALLS[name][1][argument]
     expected, found = call(name, argument, value), call(name, argument, FORMS[form](value))
     np.testing.assert_allclose(numbers(found), numbers(expected), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("augment", [data_utils.flip, data_utils.distort, data_utils.drop_inputs])
+@pytest.mark.parametrize("rng", [0, None, "a", np.random.default_rng])
+def test_augmentations_name_a_wrong_generator(augment, rng):
+    with pytest.raises(TypeError, match="rng must be"):
+        augment(np.zeros((2, 4, 4)), rng)
+
+
+@pytest.mark.parametrize(
+    "trials", [None, 3, "abc", [None], [{}], [{"status": "ok"}], [{"status": "ok", "history": 3}]]
+)
+def test_curves_name_wrong_trials(trials):
+    with pytest.raises((TypeError, ValueError), match="trials"):
+        vis_utils.plot_curves(trials)
