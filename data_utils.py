@@ -30,7 +30,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ from numbers import Real
 from pathlib import Path
 
 import numpy as np
+
+from two_layer_net import FILE_FORMAT, _array, _path, _read_npz, _write_npz
 
 _PROJECT_DATA = Path(__file__).resolve().parent / "datasets"
 _DIGITS = tuple("0123456789")
@@ -129,9 +130,7 @@ class Transform:
         the dataset is gray, colours become their luma (ITU-R BT.601). Returns uint8 of image_shape. Raises
         ValueError, naming the file, if it is transparent, damaged or of another format.
         """
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path must be a path, got {path!r}")
-        image = _read_image(Path(path), self.image_shape[:2])
+        image = _read_image(_path("path", path), self.image_shape[:2])
         if len(self.image_shape) == 2:
             image = np.rint(image @ (0.299, 0.587, 0.114)).astype(np.uint8)
         return image
@@ -154,10 +153,9 @@ class Transform:
 
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, to path as .npz, for `load_transform`."""
-        with replacing(path) as f:
-            np.savez(f, format=1, name=self.name, image_shape=self.image_shape, mean=self.mean, std=self.std,
-                     class_names=[str(name) for name in self.class_names],
-                     normalize=str(self.normalize))  # fmt: skip
+        arrays = {"format": FILE_FORMAT, "name": self.name, "normalize": str(self.normalize)}
+        arrays.update(image_shape=self.image_shape, class_names=list(map(str, self.class_names)))
+        _write_npz(_path("path", path), {**arrays, "mean": self.mean, "std": self.std})
 
 
 @dataclass(repr=False, eq=False)
@@ -186,29 +184,22 @@ def load_transform(path):
     Returns an object with transform(images), to_pixels(X), class_names and image_shape; its rows have the
     dtype that the dataset had. Raises FileNotFoundError, or ValueError if the file is damaged or another's.
     """
-    with open(path, "rb") as f:
-        try:
-            if os.path.getsize(path) > 2**25 or any(e.compress_type for e in zipfile.ZipFile(f).filelist):
-                raise ValueError("it is larger than 32 MB, or compressed")
-            f.seek(0)
-            with np.load(f, allow_pickle=False) as file:
-                data = {name: file[name] for name in file.files}
-            if data.pop("format") != 1:
-                raise ValueError("its format is not 1")
-            shape, names = data["image_shape"], data["class_names"]
-            mean, std = data["mean"], data["std"].item()
-            if (shape.ndim, shape.dtype.kind, names.ndim, names.dtype.kind) != (1, "i", 1, "U"):
-                raise ValueError("image_shape must be a list of integers, class_names one of words")
-            if mean.dtype not in (np.float32, np.float64) or mean.shape != (math.prod(shape.tolist()),):
-                raise ValueError(f"mean {mean.dtype} {mean.shape} does not fit images {shape}")
-            if not (len(names) and (shape > 0).all() and (np.abs(mean) <= 1).all() and 0 < std < math.inf):
-                raise ValueError("a value is out of range")
-            normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
-            shape, names = tuple(shape.tolist()), tuple(names.tolist())
-            return Transform(data["name"].item(), shape, names, normalize, mean, std)
-        except Exception as error:  # numpy and zipfile raise many kinds
-            what = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{path}: damaged, or not of save_transform ({what})") from error
+    data = _read_npz(_path("path", path), "saved transform")
+    try:
+        shape, names = data["image_shape"], data["class_names"]
+        mean, std = data["mean"], data["std"].item()
+        if (shape.ndim, shape.dtype.kind, names.ndim, names.dtype.kind) != (1, "i", 1, "U"):
+            raise ValueError("image_shape must be a list of integers, class_names one of words")
+        if mean.dtype not in (np.float32, np.float64) or mean.shape != (math.prod(shape.tolist()),):
+            raise ValueError(f"mean {mean.dtype} {mean.shape} does not fit images {shape}")
+        if not (len(names) and (shape > 0).all() and (np.abs(mean) <= 1).all() and 0 < std < math.inf):
+            raise ValueError("a value is out of range")
+        normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
+        shape, names = tuple(shape.tolist()), tuple(names.tolist())
+        return Transform(data["name"].item(), shape, names, normalize, mean, std)
+    except Exception as error:
+        what = f"{type(error).__name__} {error}"
+        raise ValueError(f"{path} is damaged or no saved transform: {what}") from error
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
@@ -277,10 +268,7 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if size is not None and (np.shape(size) != (2,) or min(_integer("size", n) for n in size) < 1):
         raise ValueError(f"size must be (rows, columns), each at least 1, got {size!r}")
-    for argument, share in (("validation", validation), ("test", test)):
-        if isinstance(share, bool) or not isinstance(share, Real):
-            raise TypeError(f"{argument} must be a number, got {share!r}")
-    if not (validation >= 0 and test >= 0 and validation + test < 1):
+    if not (_real("validation", validation) >= 0 and _real("test", test) >= 0 and validation + test < 1):
         raise ValueError(f"validation and test must be >= 0, together below 1, got {validation} and {test}")
     if _integer("seed", seed) < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
@@ -864,21 +852,6 @@ def _normalize(images, normalize, mean, std):
         rows -= mean
         rows /= std
     return rows
-
-
-def _path(name, path):
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {path!r}")
-    return Path(path)
-
-
-def _array(name, values):
-    if np.ma.isMaskedArray(values):
-        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} must be an array, got a {type(values).__name__}: {error}") from error
 
 
 def _real_array(name, values):

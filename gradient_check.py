@@ -16,7 +16,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from two_layer_net import ACTIVATIONS, CRITERIA, TwoLayerNet
+from two_layer_net import ACTIVATIONS, CRITERIA, TwoLayerNet, _array
 
 TOLERANCE = 1e-7  # of the table
 
@@ -106,12 +106,7 @@ def _check_step(h):
 
 
 def _real_array(name, values):
-    if np.ma.isMaskedArray(values):
-        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} must be an array, got a {type(values).__name__}: {error}") from error
+    array = _array(name, values)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
     return array

@@ -459,7 +459,7 @@ def _record(out, trials, trial, result):
     if trial["history"]:
         _write(history, json.dumps(trial["history"]))
     best = min(trials, key=_rank)
-    if best["net"] and trial in (best, before):
+    if best["net"] and (trial is best or trial is before):
         best["net"].save(out / "best.npz")
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -617,7 +617,11 @@ def _work(pipe, folder):
                 function, args, kwargs = pickle.loads(task)
                 answer = pickle.dumps((function(*args, **kwargs), None, ""))
             except Exception as error:
-                answer = pickle.dumps((None, error, f"in the worker:\n{traceback.format_exc()}"))
+                text = f"in the worker:\n{traceback.format_exc()}"
+                try:
+                    answer = pickle.dumps((None, error, text))
+                except Exception:  # as it cannot be sent
+                    answer = pickle.dumps((None, RuntimeError(repr(error)), text))
             pipe.send_bytes(answer)
     except (EOFError, OSError):
         follower.join()
@@ -848,6 +852,8 @@ def main(arguments=None):
             if len(given[name]) > 1:
                 parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {given[name]}")
             given[name] = given[name][0]
+    if given["host"] is not None and dask is None:
+        parser.error("argument --host: it goes with --dask")
     start = time.perf_counter()
     try:
         with ExitStack() as stack:

@@ -35,7 +35,8 @@ OPTIMIZERS = {  # their options with the defaults
     "rmsprop": {"rho": 0.99, "eps": 1e-8},
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
-FILE_FORMAT = 1  # of saved nets and checkpoints
+OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with it
+FILE_FORMAT = 1  # of all that `_write_npz` writes
 SMALL = {np.dtype(t): np.finfo(t).tiny / np.finfo(t).eps for t in (np.float32, np.float64)}  # see `_flush`
 BLOCK = 131072  # numbers updated at a time, see `train`
 
@@ -43,7 +44,7 @@ BLOCK = 131072  # numbers updated at a time, see `train`
 class TwoLayerNet:
     """Fully connected network with one hidden layer and a softmax output, for classification.
 
-    input_size, hidden_size, output_size : numbers D, H, C of inputs, hidden units and classes, each >= 1.
+    input_size, hidden_size, output_size : numbers D, H, C of inputs, hidden units and classes.
     std : standard deviation of the normally distributed weights (biases start at zero): a number >= 0, or
         "zeros", "normal" (1), "xavier" (sqrt(2 / (fan_in + fan_out)), Glorot and Bengio 2010) or
         "he" (sqrt(2 / fan_in), He et al. 2015).
@@ -70,7 +71,7 @@ class TwoLayerNet:
         self.leak = _number("leak", leak, "[0, 1)")
         self.dropout = _number("dropout", dropout, "[0, 1)")
         self.criterion = _choice("criterion", criterion, CRITERIA)
-        with suppress(TypeError, ValueError):  # the next line raises them
+        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
             dtype = np.dtype(dtype).name
         self.dtype = np.dtype(_choice("dtype", dtype, ("float64", "float32")))
         self.rng = _generator(rng)
@@ -214,7 +215,7 @@ class TwoLayerNet:
         """Data loss for a batch of the net's dtype; writes its gradients, times scale, to grads."""
         S, A, slope = self._forward(X, work, self.dropout, rng)
         loss, dS = self._data_loss(S, y, scale)
-        if self.dtype == np.float32:  # in float64 the labels are never so sure
+        if self.dtype == np.float32:  # in float64 it takes scores that are some 670 apart
             _flush(dS)
         ones = np.ones(len(X), self.dtype)
         np.dot(A.T, dS, out=grads["W2"])  # dL/dW2 = A^T dL/dS
@@ -282,7 +283,7 @@ class TwoLayerNet:
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
         for name, flag in (("verbose", verbose), ("resume", resume), ("keep_best", keep_best)):
-            if not isinstance(flag, bool | np.bool_ | int):  # "no" would be true
+            if not isinstance(flag, int | np.bool_):  # "no" would be true
                 raise TypeError(f"{name} must be True or False, got {flag!r}")
         _check_checkpoint(checkpoint, resume)
 
@@ -338,14 +339,15 @@ class TwoLayerNet:
                 loss = self._loss_and_grads(X_batch, y_batch, grads, work, self.rng, scale) + penalty
                 _check_finite(loss, it, steps, rate)
                 penalty = 0.0
-                for strength, *block in blocks:
-                    l2 = 2 * strength * scale
-                    optimizer_step(optimizer, *block, learning_rate=factor, step=it + 1, l2=l2, **options)
-                    if it % 100 == 0:
-                        for a in block:
+                for strength, w, g, *moments in blocks:
+                    l2 = 2 * strength * scale  # d(strength * w**2)/dw = 2 strength w
+                    step = {"learning_rate": factor, "step": it + 1, "l2": l2}
+                    optimizer_step(optimizer, w, g, *moments, **step, **options)
+                    if it % 100 == 0:  # in time for what shrinks by up to a seventh at each step
+                        for a in (w, *moments):
                             _flush(a)
                     if strength:  # the penalty of the next step, while the block is in the cache
-                        penalty += strength * float(np.vdot(block[0], block[0]))
+                        penalty += strength * float(np.vdot(w, w))
             history["loss_history"].append(loss)
 
             if verbose and epochs is None and it % 100 == 0:
@@ -411,7 +413,7 @@ class TwoLayerNet:
         _write_npz(_path("path", path), {"format": FILE_FORMAT, **self._options(), **self.params})
 
     def _options(self):
-        return {name: getattr(self, name) for name in ("activation", "leak", "dropout", "criterion")}
+        return {name: getattr(self, name) for name in OPTIONS}
 
     @classmethod
     def load(cls, path):
@@ -425,7 +427,7 @@ class TwoLayerNet:
             (D, H), (units, C), dtype = params["W1"].shape, params["W2"].shape, params["W1"].dtype
             if units != H:  # or a size that the file has no numbers for could take all memory
                 raise ValueError(f"W2 has {units} rows and W1 {H} columns")
-            options = {name: data.pop(name).item() for name in ("activation", "leak", "dropout", "criterion")}
+            options = {name: data.pop(name).item() for name in OPTIONS}
             if data:
                 raise ValueError(f"it holds {', '.join(data)}, too")
             net = cls(D, H, C, "zeros", dtype=dtype, **options)
@@ -491,6 +493,7 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
     step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
     l2 : the gradient of the penalty is l2 * w, so 2 * reg for weights and 0 for biases.
     options : as of `train`, with the defaults in OPTIMIZERS.
+    `train` scales g by the learning rate beforehand, where it is smaller, and gives 1 for it then.
     """
     o, lr = {**OPTIMIZERS[_choice("optimizer", optimizer, OPTIMIZERS)], **options}, learning_rate
     if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
@@ -500,7 +503,7 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
         w -= g
         return
     if l2:
-        g += l2 * w
+        g += l2 * w  # the gradient with the penalty's
     if optimizer == "momentum":
         (v,) = state
         v *= o["momentum"]
@@ -557,7 +560,10 @@ def _write_checkpoint(path, call, done, rng, arrays, history):
 
 
 def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
-    """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call."""
+    """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call.
+
+    It must be of at most `steps` steps, a multiple of `whole`.
+    """
     data = _read_npz(path, "checkpoint")
     try:
         then, done, generator = json.loads(data["checkpoint"].item())
@@ -668,8 +674,8 @@ def _number(name, value, interval, kind=Real):
         noun = "an integer" if kind is Integral else "a number"
         raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
     low, high = map(float, interval[1:-1].split(","))
-    inside = low < value < min(high, 1.797e308) or (value == low and interval[0] == "[")
-    if not inside:  # larger integers are no floats
+    high = min(high, 1.797e308)  # about the largest float: an integer beyond could not become one
+    if not (low < value < high or (value == low and interval[0] == "[")):
         raise ValueError(f"{name} must be in {interval}, got {value!r}")
     return int(value) if kind is Integral else float(value)  # numpy's float64 would widen float32 arrays
 

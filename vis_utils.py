@@ -33,6 +33,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from data_utils import replacing
+from two_layer_net import _array
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"  # from Okabe and Ito's palette for colour-blind readers
 COLORMAP = matplotlib.colormaps["viridis"]
@@ -432,15 +433,6 @@ def plot_curves(trials, *, count=5, path=None):
     columns = 1 + (max(map(len, labels)) < 60)
     fig.legend(handles, labels, loc="outside lower center", fontsize=SMALL, ncols=columns)
     return _saved(fig, path)
-
-
-def _array(name, values):
-    if np.ma.isMaskedArray(values):
-        raise TypeError(f"{name}: a masked array, its mask would be lost; give {name}.filled(0) instead")
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name}: {type(values).__name__}; must be an array ({error})") from error
 
 
 def _list(name, values):

@@ -385,8 +385,12 @@ def test_a_damaged_transform_is_refused(tmp_path):
     }  # fmt: skip
     for name, value in wrong.items():
         np.savez(path, **{**content, name: value})
-        with pytest.raises(ValueError, match=r"a\.npz: damaged, or not of save_transform"):
+        said = "has format 2" if name == "format" else "is damaged or no saved transform"
+        with pytest.raises(ValueError, match=rf"a\.npz {said}"):
             load_transform(path)
+    np.savez_compressed(path, **{**content, "mean": np.zeros(50_000_000)})
+    with pytest.raises(ValueError, match=r"a\.npz.*compressed"):
+        load_transform(path)
     for bad in (b"", whole[:-100], whole[:200], b"mine"):
         path.write_bytes(bad)
         with pytest.raises(ValueError, match=r"a\.npz"):

@@ -753,6 +753,15 @@ def test_dask_that_is_not_there(tmp_path, capsys, monkeypatch):
     assert "pip install distributed" in capsys.readouterr().err
 
 
+def fail_with_what_cannot_be_sent():
+    raise ValueError(lambda: 0)
+
+
+def test_worker_pool_reports_an_error_that_cannot_be_sent():
+    with tune.WorkerPool(1) as pool, pytest.raises(RuntimeError, match=r"ValueError.*lambda"):
+        pool.submit(fail_with_what_cannot_be_sent).result()
+
+
 def test_worker_pool():
     with tune.WorkerPool(2) as pool:
         folder = pool.folder
