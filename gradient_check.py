@@ -12,11 +12,11 @@ every pre-activation further from 0 than a step can move it; `python gradient_ch
 import argparse
 import copy
 import sys
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 
-from two_layer_net import ACTIVATIONS, CRITERIA, TwoLayerNet, _array
+from two_layer_net import ACTIVATIONS, CRITERIA, TwoLayerNet, _array, _number
 
 TOLERANCE = 1e-7  # of the table
 
@@ -39,7 +39,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
     _check_arguments(f, x, h)
     grad = np.zeros_like(x)
     for i in np.ndindex(x.shape):
-        grad[i] = _difference(f, x, i, h)
+        grad[i] = _slope(f, x, i, h)
         if verbose:
             print(i, grad[i])
     return grad
@@ -64,28 +64,38 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
     analytic_grad = _real_array("analytic_grad", analytic_grad)
     if analytic_grad.shape != x.shape or x.size == 0:
         raise ValueError(f"analytic_grad must have x's shape {x.shape}, not empty, got {analytic_grad.shape}")
-    if isinstance(num_checks, bool) or not isinstance(num_checks, Integral):
-        raise TypeError(f"num_checks must be an integer, got {num_checks!r}")
-    for _ in range(num_checks):
+    for _ in range(_number("num_checks", num_checks, "[1, inf)", Integral)):
         i = tuple(np.random.randint(n) for n in x.shape)
-        numerical, analytic = _difference(f, x, i, h), analytic_grad[i]
+        numerical, analytic = _slope(f, x, i, h), analytic_grad[i]
         error = rel_error(numerical, analytic)
         print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
 
 
 def _difference(f, x, i, h):
     """Centred difference of f in the element x[i], which is restored."""
-    old = x[i]
+    old, values = x[i], []
+    with np.errstate(all="ignore"):
+        places = np.array([old + h, old - h], x.dtype)
+        moved = places[0] - places[1]  # not 2h: they are rounded in x's dtype
+    if not 0 < moved < np.inf:
+        raise ValueError(f"h={h} is too small or too large beside x[{i}]={old} in {x.dtype}")
     try:
-        x[i] = old + h
-        high, f_high = x[i], np.array(f(x))  # copies: f may return the same array again
-        x[i] = old - h
-        low, f_low = x[i], np.array(f(x))
+        for place in places:
+            x[i] = place
+            value = _real_array("f(x)", f(x))
+            values.append(value.astype(np.result_type(value, float)))  # a copy, as f may write to it again
     finally:
         x[i] = old
-    if high == low:
-        raise ValueError(f"h={h} is lost beside x[{i}]={old} in {x.dtype}: use float64 or a larger h")
-    return (f_high - f_low) / (high - low)  # what x really moved by, not 2h: it is rounded in x's dtype
+    with np.errstate(all="ignore"):  # infinite numbers give NaN
+        return (values[0] - values[1]) / moved
+
+
+def _slope(f, x, i, h):
+    """The same for an f that returns one number."""
+    change = _difference(f, x, i, h)
+    if change.size != 1:
+        raise ValueError(f"f must return a number, got an array of shape {change.shape}")
+    return change.item()
 
 
 def _check_arguments(f, x, h):
@@ -95,14 +105,7 @@ def _check_arguments(f, x, h):
         raise TypeError(f"x must be an array of floats, got {getattr(x, 'dtype', '')} {type(x).__name__}")
     if not x.flags.writeable:
         raise ValueError("x is changed while f is called, so it must not be read-only: give x.copy() instead")
-    _check_step(h)
-
-
-def _check_step(h):
-    if isinstance(h, bool) or not isinstance(h, Real):
-        raise TypeError(f"h must be a number, got {h!r}")
-    if not 0 < h < sys.float_info.max:
-        raise ValueError(f"h must be above 0 and finite, got {h!r}")
+    _number("h", h, "(0, inf)")
 
 
 def _real_array(name, values):
@@ -123,7 +126,7 @@ def check_gradients(net, X, y, reg=0.0, h=1e-4):
         raise TypeError(f"net must be a TwoLayerNet, got {net!r}")
     if y is None:
         raise ValueError("y must hold labels, got None")
-    _check_step(h)
+    _number("h", h, "(0, inf)")
     net = copy.deepcopy(net)
     net.dtype = np.dtype(np.float64)
     grads, errors = net.loss(X, y, reg, rng=0)[1], {}
@@ -142,7 +145,7 @@ def example(activation, criterion, dropout, seed=0):
 
     That is more than a step of 2e-3 in one parameter moves them, as no |X| is above 25.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_number("seed", seed, "[0, inf)", Integral))
     while True:
         net = TwoLayerNet(
             4, 6, 3, "xavier", activation=activation, dropout=dropout, criterion=criterion, rng=rng

@@ -53,8 +53,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from data_utils import load_dataset, load_transform, replacing
-from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
+from data_utils import _DATASETS, Dataset, load_dataset, load_transform
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, _number, _path, _replacing
 
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
@@ -62,6 +62,7 @@ SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activ
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PARTS = ("X_train", "y_train", "X_val", "y_val")
+MOST = 100_000  # more trials, values or workers are taken for a slip of the finger
 PICTURES = ("sweep.png", "history.png", "weights.png")
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
@@ -114,20 +115,21 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     given = {"hidden": hidden, "lr": lr, "reg": reg, "activation": activation, "dropout": dropout,
              "optimizer": optimizer, "std": std, "batch_size": batch_size, "decay": decay}  # fmt: skip
     workers, count = _cores() if workers is None else workers, 1 if trials is None else trials
-    for name, value, least in (("workers", workers, 1), ("seed", seed, 0), ("epochs", epochs, 1),
-                               ("trials", count, 1)):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, value in (("workers", workers), ("trials", count)):
+        _number(name, value, f"[1, {MOST})", Integral)
+    _number("epochs", epochs, "[1, 1e9)", Integral)
+    _number("seed", seed, "[0, inf)", Integral)
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
+    if not isinstance(host, str | None):
+        raise TypeError(f"host must be an address or None, got {host!r}")
+    if host is not None and executor is None:
+        raise ValueError(f"host={host!r} goes with executor (on the command line --dask), there is none")
     for name, flag in (("halving", halving), ("verbose", verbose)):
         if not isinstance(flag, bool | np.bool_):
             raise TypeError(f"{name} must be True or False, got {flag!r}")
-    if not isinstance(out, str | os.PathLike | None):
-        raise TypeError(f"out must be a path or None, got {out!r}")
-    if not hasattr(data, "X_val"):
+    out = None if out is None else _path("out", out)
+    if not isinstance(data, Dataset):
         raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
     if not len(data.X_val):
         raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
@@ -145,7 +147,6 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 
     with ExitStack() as stack:
         if out is not None:
-            out = Path(out)
             stack.enter_context(_claimed(out, plan))
             _take_over(out, trials)
             if not (out / "dataset.npz").exists():
@@ -206,6 +207,8 @@ def _checked(name, values):
         or not len(values)
     ):
         raise ValueError(f"{name} must be a list of at least one value, such as [{values!r}], got {values!r}")
+    if len(values) >= MOST:
+        raise ValueError(f"{name} must have fewer than {MOST} values, got {len(values)}")
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     if not all(isinstance(value, Real | str) for value in plain):
         raise TypeError(f"{name} must be a list of numbers or names, got {values!r}")
@@ -228,24 +231,29 @@ def _let_the_class_check(given, seed):
     good = dict(zip(SETTINGS.values(), (1, 0.1, 0.0, "relu", 0.0, "sgd", 0.1, 1, 1.0), strict=True))
     for name, column in SETTINGS.items():
         for value in given[name]:  # of a Range, its ends
-            if name == "hidden" and isinstance(value, Integral):
-                value = min(value, 1)  # more could take more memory than there is
+            if name == "hidden" and isinstance(value, Integral) and value < 1e12:
+                value = min(
+                    value, 1
+                )  # more could take all memory; what is too much for any, the class refuses
             try:
                 _train(rows * 2, 1, {**good, column: value}, seed, 1)
             except (ValueError, TypeError) as error:
-                raise type(error)(f"lr: {error}" if name == "lr" else str(error)) from error
+                raise type(error)(str(error) if name == column else f"{name}: {error}") from error
 
 
 def _draw(given, trials, seed):
     """The settings of all trials, a list of dicts by column."""
     rng = np.random.default_rng(seed)
+    size = math.prod(map(len, given.values()))
     if any(isinstance(values, Range) for values in given.values()):
         drawn = [[_one(rng, *item) for item in given.items()] for _ in range(trials or 30)]
     else:
+        if trials is not None and trials > size:
+            raise ValueError(f"trials must be at most {size}, the grid's size, got {trials}")
+        if size >= MOST:
+            raise ValueError(f"the lists must have fewer than {MOST} combinations, got {size}")
         drawn = list(itertools.product(*given.values()))
         if trials is not None:
-            if trials > len(drawn):
-                raise ValueError(f"trials must be at most {len(drawn)}, the grid's size, got {trials}")
             drawn = [drawn[i] for i in np.sort(rng.choice(len(drawn), trials, replace=False))]
     return [dict(zip(SETTINGS.values(), values, strict=True)) for values in drawn]
 
@@ -361,6 +369,8 @@ def _claimed(out, plan):
     path, otherwise = out / "sweep.json", "choose another --out or remove the folder"
     plan = {key: f"{v.low}:{v.high}" if isinstance(v, Range) else v for key, v in plan.items()}
     with ExitStack() as stack:
+        if out.exists() and not out.is_dir():
+            raise NotADirectoryError(f"out must be a folder, {out} is none")
         out.mkdir(parents=True, exist_ok=True)
         try:
             import fcntl  # not on Windows
@@ -382,9 +392,8 @@ def _claimed(out, plan):
             if found.get(key) != value:
                 raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}")
         (out / "trials").mkdir(exist_ok=True)
-        names = ("*.json.*.part", "trials.csv.*.part", "*.npz.*.part", "*.png.*.part", ".*.npz.*.tmp")
-        for name in (*names, "trials/*.part", "trials/.*.tmp"):  # of a process that was killed
-            for rest in out.glob(name):
+        for name in ("*.json", "trials.csv", "*.npz", "*.png", "trials/*"):  # of a process that was killed
+            for rest in out.glob(f"{name}.*.part"):
                 rest.unlink()
         yield
 
@@ -411,7 +420,7 @@ def _read_trials(out):
         return trials
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [{name: _number(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+            rows = [{name: _parsed(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
         if not {row["status"] for row in rows} <= {"ok", "diverged", "failed"}:
             raise ValueError("a status is none of ok, diverged and failed")
     except (KeyError, TypeError, ValueError, csv.Error) as error:
@@ -429,7 +438,7 @@ def _read_trials(out):
     return trials
 
 
-def _number(text):
+def _parsed(text):
     for kind in (int, float, str):
         with suppress(ValueError):
             return kind(text)
@@ -477,7 +486,7 @@ def _files(out, trial):
 
 
 def _write(path, content):
-    with replacing(path) as file:
+    with _replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
@@ -494,9 +503,10 @@ def _json(path, *keys):
 
 def load_sweep(out):
     """The trials in the folder of a sweep, finished or not, as sweep() returns them."""
-    if not (Path(out) / "sweep.json").exists():
+    out = _path("out", out)
+    if not (out / "sweep.json").exists():
         raise FileNotFoundError(f"there is no sweep in {out}: it has no sweep.json")
-    return _public(_read_trials(Path(out)))
+    return _public(_read_trials(out))
 
 
 # ---- workers
@@ -511,6 +521,7 @@ class WorkerPool(Executor):
     """
 
     def __init__(self, workers):
+        _number("workers", workers, f"[1, {MOST})", Integral)
         self.folder = Path(tempfile.gettempdir(), f"tune-{secrets.token_hex(8)}")
         self._before = {name: os.environ.get(name) for name in THREADS}
         os.environ.update(dict.fromkeys(THREADS, "1"))  # before a worker imports numpy, as it is spawned
@@ -644,7 +655,10 @@ def _checksum(data):
 def _served(data, host):
     """Serve the arrays; yields the address and the key, which are all that a task carries of them."""
     key, arrays = secrets.token_bytes(32), [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
-    listener, closing = Listener((host or _own_address(), 0), backlog=100), threading.Event()
+    try:
+        listener, closing = Listener((host or _own_address(), 0), backlog=100), threading.Event()
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"host must be an address of this machine, got {host!r}: {error}") from error
 
     def serve(connection):  # with the key asked for here: one who never answers would hold up the listener
         with connection, suppress(OSError, EOFError, multiprocessing.ProcessError):
@@ -754,7 +768,9 @@ def report(out, data=None):
     data : the Dataset, to measure the test accuracy of the best trial, unless best.json has it from before.
     Returns the exit code: 1 if no trial is ok or if some are missing or failed, else 0.
     """
-    out = Path(out)
+    out = _path("out", out)
+    if not isinstance(data, Dataset | None):
+        raise TypeError(f"data must be a Dataset or None, got {type(data).__name__}")
     trials, planned = load_sweep(out), _json(out / "sweep.json", "trials")["trials"]
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
@@ -807,7 +823,7 @@ def _parser():
         ("activation", str, ", ".join(ACTIVATIONS)),
         ("dropout", float, "probabilities that a hidden unit is dropped, or a range"),
         ("optimizer", str, ", ".join(OPTIMIZERS)),
-        ("std", _number, "zeros, normal, xavier, he or numbers, or a range"),
+        ("std", _parsed, "zeros, normal, xavier, he or numbers, or a range"),
         ("batch_size", int, "images a step, or a range"),
         ("decay", float, "the learning rate's factor after each epoch, or a range"),
     ):
@@ -833,27 +849,41 @@ def _parser():
     option("--halving", action="store_true", help="successive halving: all trials train for epochs / 3**s "
            "epochs, the best third goes on to three times as many, and so on (s: the largest with 3**s <= "
            "trials and 3**s <= epochs)")  # fmt: skip
-    option("--dataset", default="mnist5k", metavar="NAME",
-           help="mnist5k, mnist, fashion_mnist, cifar10 or svhn (default: %(default)s)")  # fmt: skip
-    option("--out", metavar="FOLDER", help="where results go (default: runs/NAME)")
-    option("--dask", metavar="tcp://HOST:PORT", help="run the trials on the workers of this dask scheduler")
-    option("--host", help="with --dask: this machine's address, as the workers know it")
-    option("--report", metavar="FOLDER", help="print and draw what this folder holds, without training")
+    option("--dataset", default="mnist5k", metavar="NAME", choices=_DATASETS,
+           help=f"{', '.join(_DATASETS)} (default: %(default)s)")  # fmt: skip
+    for name, metavar, text in (
+        ("out", "FOLDER", "where results go (default: runs/NAME)"),
+        ("dask", "tcp://HOST:PORT", "run the trials on the workers of this dask scheduler"),
+        ("host", "HOST", "with --dask: this machine's address, as the workers know it"),
+        (
+            "report",
+            "FOLDER",
+            "print and draw what this folder holds, without training; no other option",
+        ),
+    ):
+        option(f"--{name}", type=_not_empty, metavar=metavar, help=text)
     return parser
+
+
+def _not_empty(word):
+    if not word:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return word
 
 
 def main(arguments=None):
     parser = _parser()
     given = vars(parser.parse_args(arguments))  # the arguments of sweep(), but for these:
-    dataset, out, dask, folder = (given.pop(name) for name in ("dataset", "out", "dask", "report"))
+    folder, others = given.pop("report"), [name for name in given if given[name] != parser.get_default(name)]
+    if folder is not None and others:
+        parser.error(f"argument --report: not allowed with --{others[0].replace('_', '-')}")
+    dataset, out, dask = (given.pop(name) for name in ("dataset", "out", "dask"))
     out = Path(out or f"runs/{dataset}")
     for name in SETTINGS:
         if any(isinstance(value, Range) for value in given[name]):
             if len(given[name]) > 1:
                 parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {given[name]}")
             given[name] = given[name][0]
-    if given["host"] is not None and dask is None:
-        parser.error("argument --host: it goes with --dask")
     start = time.perf_counter()
     try:
         with ExitStack() as stack:
@@ -899,7 +929,10 @@ def _dask(address, stack):
         from distributed import Client as DaskClient
     except ImportError as error:
         raise ImportError("--dask needs dask.distributed: python -m pip install distributed") from error
-    client = stack.enter_context(DaskClient(address, timeout=10))
+    try:
+        client = stack.enter_context(DaskClient(address, timeout=10))
+    except (OSError, ValueError) as error:
+        raise OSError(f"--dask {address}: {error}") from error
     if not client.scheduler_info()["workers"]:
         print(f"waiting for workers at {address}", file=sys.stderr, flush=True)
     return client.get_executor(pure=False)

@@ -15,12 +15,13 @@ The network, for a batch X of N rows with D numbers each, H hidden units and C c
 This file stands alone: copy it wherever you need it.
 """
 
+import errno
 import json
 import math
 import os
 import zipfile
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -35,6 +36,7 @@ OPTIMIZERS = {  # their options with the defaults
     "rmsprop": {"rho": 0.99, "eps": 1e-8},
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
+STATE = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}  # how many arrays like w they keep
 OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with it
 FILE_FORMAT = 1  # of all that `_write_npz` writes
 SMALL = {np.dtype(t): np.finfo(t).tiny / np.finfo(t).eps for t in (np.float32, np.float64)}  # see `_flush`
@@ -67,15 +69,10 @@ class TwoLayerNet:
         self.input_size = D = _number("input_size", input_size, "[1, 1e12)", Integral)
         self.hidden_size = H = _number("hidden_size", hidden_size, "[1, 1e12)", Integral)
         self.output_size = C = _number("output_size", output_size, "[1, 1e12)", Integral)
-        self.activation = _choice("activation", activation, ACTIVATIONS)
-        self.leak = _number("leak", leak, "[0, 1)")
-        self.dropout = _number("dropout", dropout, "[0, 1)")
-        self.criterion = _choice("criterion", criterion, CRITERIA)
-        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
-            dtype = np.dtype(dtype).name
-        self.dtype = np.dtype(_choice("dtype", dtype, ("float64", "float32")))
-        self.rng = _generator(rng)
-        self.params = {}
+        self.activation, self.leak, self.dropout, self.criterion = activation, leak, dropout, criterion
+        self.dtype, self.rng, self.params = dtype, rng, {}
+        self._check_options()
+        _check_room("input_size, hidden_size, output_size", (D, H, C), D + C + 2, H)
         random = self.rng or np.random
         for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
             xavier, he = math.sqrt(2 / (fan_in + fan_out)), math.sqrt(2 / fan_in)
@@ -263,6 +260,7 @@ class TwoLayerNet:
         Raises FloatingPointError at a loss that is not finite; `params` are those that gave it. ValueError
         for a checkpoint that other settings or data have written; it stays as it is.
         """
+        self._check_params()
         shape = _array("X", X).shape[1:]
         X, y = self._check_data(X, y)
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
@@ -279,6 +277,8 @@ class TwoLayerNet:
             steps = _number("epochs", epochs, "[1, inf)", Integral) * epoch_steps
         else:
             raise ValueError(f"give num_iters or epochs, not both: got {num_iters=}, {epochs=}")
+        longest = batch_size if epochs is None else min(batch_size, N)
+        _check_room("batch_size", batch_size, longest, self.input_size + 3 * self.hidden_size)
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
@@ -293,8 +293,8 @@ class TwoLayerNet:
         theta = np.empty(weights + self.hidden_size + self.output_size, self.dtype)
         views = self._views(theta)
         self._move_params_to(views)
-        grad, slots = np.empty_like(theta), {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}[optimizer]
-        grads, state = self._views(grad), [np.zeros_like(theta) for _ in range(slots)]
+        grad, state = np.empty_like(theta), [np.zeros_like(theta) for _ in range(STATE[optimizer])]
+        grads = self._views(grad)
         cuts = [*range(0, weights, BLOCK), weights, theta.size]  # last the biases, which have no penalty
         blocks = [(reg * (i < weights), *(a[i:j] for a in (theta, grad, *state))) for i, j in pairwise(cuts)]
         best = np.empty_like(theta if keep_best else theta[:0])
@@ -341,8 +341,7 @@ class TwoLayerNet:
                 penalty = 0.0
                 for strength, w, g, *moments in blocks:
                     l2 = 2 * strength * scale  # d(strength * w**2)/dw = 2 strength w
-                    step = {"learning_rate": factor, "step": it + 1, "l2": l2}
-                    optimizer_step(optimizer, w, g, *moments, **step, **options)
+                    _update(optimizer, w, g, *moments, lr=factor, step=it + 1, l2=l2, **options)
                     if it % 100 == 0:  # in time for what shrinks by up to a seventh at each step
                         for a in (w, *moments):
                             _flush(a)
@@ -469,15 +468,25 @@ class TwoLayerNet:
             raise ValueError(f"{y_name} must be in 0..{self.output_size - 1}, got {y.min()}..{y.max()}")
         return self._convert(X, X_name), y.astype(np.intp)
 
+    def _check_options(self):
+        _choice("activation", self.activation, ACTIVATIONS)
+        _choice("criterion", self.criterion, CRITERIA)
+        self.leak = _number("leak", self.leak, "[0, 1)")
+        self.dropout = _number("dropout", self.dropout, "[0, 1)")
+        dtype = self.dtype
+        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
+            dtype = np.dtype(dtype).name
+        self.dtype = np.dtype(_choice("dtype", dtype, ("float64", "float32")))
+        self.rng = _generator(self.rng)
+
     def _check_params(self):
-        """See that `params`, to which anyone may assign, are what the formulas expect."""
+        """See that `params` and the options, to which anyone may assign, are what the formulas expect."""
+        self._check_options()
         D, H, C = self.input_size, self.hidden_size, self.output_size
         shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-        _choice("activation", self.activation, ACTIVATIONS)  # these, too, may have been assigned to
-        _choice("criterion", self.criterion, CRITERIA)
-        _number("dropout", self.dropout, "[0, 1)")
-        if set(self.params) != set(shapes):
-            raise ValueError(f"params must have the keys {list(shapes)}, got {list(self.params)}")
+        found = list(self.params) if isinstance(self.params, dict) else self.params
+        if found is self.params or set(found) != set(shapes):
+            raise ValueError(f"params must be a dict with the keys {list(shapes)}, got {found!r}")
         for name, shape in shapes.items():
             w = _array(f"params[{name!r}]", self.params[name])
             if w.shape != shape or w.dtype.kind not in "iuf":
@@ -488,14 +497,32 @@ class TwoLayerNet:
 def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **options):
     """Update parameters w in place, given the gradient g of the loss without its penalty; g is overwritten.
 
+    w, g : arrays of one shape, float64 or float32.
     state : arrays like w that begin at zero and are updated too: none for "sgd", v for "momentum", s for
         "rmsprop", m and s for "adam".
     step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
     l2 : the gradient of the penalty is l2 * w, so 2 * reg for weights and 0 for biases.
     options : as of `train`, with the defaults in OPTIMIZERS.
-    `train` scales g by the learning rate beforehand, where it is smaller, and gives 1 for it then.
     """
-    o, lr = {**OPTIMIZERS[_choice("optimizer", optimizer, OPTIMIZERS)], **options}, learning_rate
+    options = _optimizer_options(optimizer, options)
+    if len(state) != STATE[optimizer]:
+        raise TypeError(f"state: {optimizer!r} keeps {STATE[optimizer]} arrays like w, got {len(state)}")
+    for name, a in zip(("w", "g", "state[0]", "state[1]"), (w, g, *state), strict=False):
+        if type(a) is not np.ndarray or a.dtype not in SMALL or not a.flags.writeable:
+            raise TypeError(f"{name} must be a writeable float64 or float32 array, got {a!r:.200}")
+        if (a.shape, a.dtype) != (w.shape, w.dtype):
+            raise ValueError(f"{name} must be like w, {w.dtype} {w.shape}, got {a.dtype} {a.shape}")
+    rate, l2 = _number("learning_rate", learning_rate, "[0, inf)"), _number("l2", l2, "[0, inf)")
+    step = _number("step", step, "[1, inf)", Integral)
+    with np.errstate(all="ignore"):  # an overflow shows in w
+        _update(optimizer, w, g, *state, lr=rate, step=step, l2=l2, **options)
+
+
+def _update(optimizer, w, g, *state, lr, step, l2, **o):
+    """What `optimizer_step` does, without checks: `train` calls it for each block of the parameters.
+
+    It scales g by the learning rate beforehand, where it is smaller, and gives lr = 1 then.
+    """
     if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
         w *= 1 - lr * l2
         if lr != 1:
@@ -597,22 +624,33 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
     return done
 
 
-def _write_npz(path, arrays):
-    """np.savez to a temporary file in the same folder, which then takes the name."""
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+@contextmanager
+def _replacing(path):
+    """Open a file of bytes that takes path's place when the block ends, and only if without an error.
+
+    Of a link, what it leads to is replaced.
+    """
+    path = os.path.realpath(path)
+    temporary = Path(f"{path}.{os.getpid()}.part")
     try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with open(temporary, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno and not error.filename:  # a full disk: say where
-            raise OSError(error.errno, error.strerror, str(path)) from error
+    except OSError as error:  # a full disk says nothing of the path, others name the temporary file
+        if error.errno and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_npz(path, arrays):
+    with _replacing(path) as file:
+        np.savez(file, **arrays)
 
 
 def _read_npz(path, kind):
@@ -659,7 +697,17 @@ def _array(name, value):
 def _path(name, path):
     if not isinstance(path, str | os.PathLike):  # open takes integers, too: other files' descriptors
         raise TypeError(f"{name} must be a path, got {path!r}")
+    if not os.fspath(path):  # Path would take it for the current folder
+        raise ValueError(f"{name} must be a path, got an empty one")
     return Path(path)
+
+
+def _check_room(name, value, *shape, dtype=float):
+    """See that there is memory for an array of this shape, which the argument asks for."""
+    try:
+        np.empty(shape, dtype)  # takes no time: memory is filled only when it is written to
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must be small enough for the memory, got {value!r}: {error}") from error
 
 
 def _choice(name, value, allowed):

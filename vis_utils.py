@@ -18,12 +18,9 @@ types TypeError.
 
 import io
 import math
-import os
-import sys
 import textwrap
 from collections.abc import Mapping
 from numbers import Integral, Real
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -32,8 +29,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from data_utils import replacing
-from two_layer_net import _array
+from two_layer_net import _array, _check_room, _number, _path, _replacing
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"  # from Okabe and Ito's palette for colour-blind readers
 COLORMAP = matplotlib.colormaps["viridis"]
@@ -65,12 +61,10 @@ def visualize_grid(Xs, ubound=255.0, padding=1):
     Xs = _real_array("Xs", Xs)
     if Xs.ndim not in (3, 4) or Xs.size == 0:
         raise ValueError(f"Xs: shape {Xs.shape}; must be (N, H, W, C) or (N, H, W), each at least 1")
-    if not isinstance(ubound, Real) or not isinstance(padding, Integral):
-        raise TypeError(f"ubound={ubound!r}, padding={padding!r}; must be a number and a whole number")
-    if not 0 < ubound < sys.float_info.max or padding < 0:
-        raise ValueError(f"ubound={ubound}, padding={padding}; must be finite and > 0, and >= 0")
+    ubound, padding = _number("ubound", ubound, "(0, inf)"), _number("padding", padding, "[0, inf)", Integral)
     N, H, W = Xs.shape[:3]
     side = math.isqrt(N - 1) + 1  # ceil(sqrt(N))
+    _check_room("padding", padding, side * (H + padding), side * (W + padding), *Xs.shape[3:])
     grid = np.zeros((side * (H + padding) - padding, side * (W + padding) - padding, *Xs.shape[3:]))
     for i, image in enumerate(Xs):
         half = image / 2  # so that high - low cannot overflow
@@ -89,11 +83,14 @@ def show_net_weights(net, image_shape, *, path=None):
     Of more than 100 units the 100 with the largest outgoing weights (norms of W2's rows) are shown,
     the largest first.
     """
-    if not hasattr(net, "params"):
-        raise TypeError(f"net: {net!r}; must have params")
-    W1, W2 = _real_array('params["W1"]', net.params["W1"]), _real_array('params["W2"]', net.params["W2"])
+    params = getattr(net, "params", None)
+    if not isinstance(params, Mapping) or not {"W1", "W2"} <= set(params):
+        raise TypeError(f"net: {net!r}; must have params with W1 and W2")
+    W1, W2 = (_real_array(f"net.params[{name!r}]", params[name]) for name in ("W1", "W2"))
+    if W1.ndim != 2 or W2.ndim != 2 or W1.size == 0 or W1.shape[1] != len(W2):
+        raise ValueError(f"net: W1 {W1.shape} and W2 {W2.shape}; must be (D, H) and (H, C)")
     D, H = W1.shape
-    image_shape = _image_shape(image_shape, D)
+    image_shape = _image_shape(image_shape, D, "W1's columns")
     title = "1 hidden unit" if H == 1 else f"{H} hidden units"
     if H > 100:
         W1 = W1[:, np.argsort(-np.linalg.norm(W2, axis=1), kind="stable")[:100]]
@@ -119,18 +116,8 @@ def plot_history(history, *, title=None, path=None):
     The steps are divided equally among the records of the validation loss, each drawn at the end of its
     share: exact with `epochs`, up to one share late with `num_iters`. NaN and infinite losses leave gaps.
     """
-    if not isinstance(history, Mapping):
-        raise TypeError(f"history: {type(history).__name__}; must be the dict that train returns")
-    given, lists = {"val_loss_history": [], **history}, []
-    for name in ("loss_history", "val_loss_history", "train_acc_history", "val_acc_history"):
-        if name not in given:
-            raise ValueError(f"history: has no {name!r}, only {sorted(map(str, history))}")
-        values = _real_array(f"history[{name!r}]", given[name], finite="acc" in name)
-        if values.ndim != 1 or ("acc" in name and not ((values >= 0) & (values <= 1)).all()):
-            raise ValueError(f"history[{name!r}]: must be a flat list of numbers, accuracies in 0..1")
-        lists.append(values)
-    loss, val_loss, train_acc, val_acc = lists
-
+    names = ("loss_history", "val_loss_history", "train_acc_history", "val_acc_history")
+    loss, val_loss, train_acc, val_acc = _records("history", history, *names)
     fig = Picture(figsize=(11, 4.2), layout="constrained")
     fig.suptitle("" if title is None else str(title))
     left, right = fig.subplots(1, 2)
@@ -186,10 +173,9 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     y, predicted = _labels("y", y), _labels("net.predict(X)", net.predict(X))
     name, images = ("X", _array("X", X)) if images is None else ("images", _array("images", images))
     if images.ndim < 2 or not len(images) == len(y) == len(predicted):
-        raise ValueError(
-            f"{name}: shape {images.shape}; must hold a picture for each of {len(y)} labels in y"
-        )
-    image_shape = _image_shape(image_shape, math.prod(images.shape[1:]))
+        found = f"{images.shape}, {len(y)} labels in y, {len(predicted)} predictions of X"
+        raise ValueError(f"{name}: shape {found}; must have a picture, a label and a prediction each")
+    image_shape = _image_shape(image_shape, math.prod(images.shape[1:]), name)
     names = _class_names(class_names, y, predicted)
     hit = predicted == y
     fig = Picture(figsize=(12, 3.6), layout="constrained")
@@ -255,19 +241,15 @@ def plot_sweep(trials, *, path=None):
     plot, where size stands for hidden units and a cross for one that diverged. Of trials in the same place,
     as when other settings vary too, the best is shown. The best of all (the first of equals) is framed.
     """
-    trials = _list("trials", trials)
+    trials = _trials(trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged
     for i, trial in enumerate(trials):
-        if not isinstance(trial, Mapping):
-            raise TypeError(f"trials[{i}]: {type(trial).__name__}; must be a dict")
-        if missing := {"hidden_size", "learning_rate", "reg", "val_acc", "status"} - set(trial):
+        if missing := {"hidden_size", "learning_rate", "reg", "val_acc"} - set(trial):
             raise ValueError(f"trials[{i}]: has no {sorted(missing)}, only {sorted(map(str, trial))}")
         cell = trial["hidden_size"], trial["learning_rate"], trial["reg"]
         if not all(isinstance(value, Real) and 0 <= value < math.inf for value in cell):
             raise ValueError(f"trials[{i}]: hidden_size, learning_rate, reg {cell}; must be finite and >= 0")
         status, accuracy = trial["status"], trial["val_acc"]
-        if status not in ("ok", "diverged", "failed"):
-            raise ValueError(f'trials[{i}]: status {status!r}; must be "ok", "diverged" or "failed"')
         if status == "ok" and not (isinstance(accuracy, Real) and 0 <= accuracy <= 1):
             raise ValueError(f"trials[{i}]: val_acc {accuracy!r}; must be in 0..1")
         if status != "failed":
@@ -392,15 +374,8 @@ def plot_curves(trials, *, count=5, path=None):
         and settings; those that are not ok are left out. count : how many of them to draw, 1..5.
     The legend names the settings in which they differ.
     """
-    if not isinstance(count, Integral) or not 1 <= count <= len(CURVES):
-        raise ValueError(f"count={count!r}; must be a whole number in 1..{len(CURVES)}")
-    trials = _list("trials", trials)
-    for i, trial in enumerate(trials):
-        if not isinstance(trial, Mapping) or "status" not in trial:
-            raise TypeError(f"trials[{i}]: {trial!r}; must be a dict with a status")
-        if trial["status"] == "ok" and not isinstance(trial.get("history"), Mapping):
-            raise ValueError(f"trials[{i}]: must have a history, the dict that train returns")
-    chosen = [trial for trial in trials if trial["status"] == "ok"][:count]
+    count = _number("count", count, f"[1, {len(CURVES) + 1})", Integral)
+    chosen = [trial for trial in _trials(trials) if trial["status"] == "ok"][:count]
     if not chosen:
         raise ValueError("trials: none of them is ok; there are no curves to draw")
     varied = [name for name in SETTINGS if len({trial.get(name) for trial in chosen}) > 1]
@@ -413,9 +388,12 @@ def plot_curves(trials, *, count=5, path=None):
     left, right = fig.subplots(1, 2)
     losses = []
     for trial, (color, style) in zip(chosen, CURVES, strict=False):
-        history = trial["history"]
-        accuracy = 100 * _real_array("val_acc_history", history["val_acc_history"])
-        losses.append(_real_array("val_loss_history", history["val_loss_history"]))
+        where = f"trials: history of {trial.get('trial', 'one')}"
+        accuracy, loss = _records(where, trial.get("history"), "val_acc_history", "val_loss_history")
+        if not accuracy.size:
+            raise ValueError(f"{where}: must have an epoch at least")
+        accuracy *= 100
+        losses.append(loss)
         words = [f"{SETTINGS[n]} {_word(trial[n])}".strip() for n in varied] or ["all settings alike"]
         label = f"{accuracy[-1]:.2f}%  " + ", ".join(words)
         for ax, values in ((left, accuracy), (right, losses[-1])):
@@ -441,6 +419,36 @@ def _list(name, values):
     return list(values)
 
 
+def _records(name, history, *records):
+    """Lists of a history, as arrays; without 'val_loss_history' that is empty."""
+    if not isinstance(history, Mapping):
+        raise TypeError(f"{name}: {type(history).__name__}; must be the dict that train returns")
+    given, arrays = {"val_loss_history": [], **history}, []
+    for record in records:
+        if record not in given:
+            raise ValueError(f"{name}: has no {record!r}, only {sorted(map(str, history))}")
+        values = _real_array(f"{name}[{record!r}]", given[record], finite="acc" in record)
+        if values.ndim != 1 or ("acc" in record and not ((values >= 0) & (values <= 1)).all()):
+            raise ValueError(f"{name}[{record!r}]: must be a flat list of numbers, accuracies in 0..1")
+        arrays.append(values.copy())
+    return arrays
+
+
+def _trials(trials):
+    """A list of dicts with a status and settings that a legend can name."""
+    trials = _list("trials", trials)
+    for i, trial in enumerate(trials):
+        if not isinstance(trial, Mapping):
+            raise TypeError(f"trials[{i}]: {trial!r}; must be a dict")
+        status = trial.get("status")
+        if not isinstance(status, str) or status not in ("ok", "diverged", "failed"):
+            raise ValueError(f'trials[{i}]: status {status!r}; must be "ok", "diverged" or "failed"')
+        for name in SETTINGS:
+            if not isinstance(trial.get(name, 0), Real | str):
+                raise TypeError(f"trials[{i}]: {name} {trial[name]!r}; must be a number or a name")
+    return trials
+
+
 def _real_array(name, values, finite=True):
     values = _array(name, values)
     if values.dtype.kind not in "buif":
@@ -450,12 +458,13 @@ def _real_array(name, values, finite=True):
     return values.astype(np.float64, copy=False)
 
 
-def _image_shape(image_shape, D):
-    """image_shape as imshow takes it, once it is known to hold D numbers."""
+def _image_shape(image_shape, D, name):
+    """image_shape as imshow takes it, once it is known to hold D numbers, like what has this name."""
     shape = tuple(image_shape) if np.iterable(image_shape) else ()
     whole = all(isinstance(size, Integral) and size > 0 for size in shape)
     if not whole or len(shape) < 2 or shape[2:] not in ((), (1,), (3,)) or math.prod(shape) != D:
-        raise ValueError(f"image_shape={image_shape}; must be (rows, columns[, 1 or 3]) with the product {D}")
+        must = f"must be (rows, columns[, 1 or 3]) with the product {D}, as {name} have so many numbers"
+        raise ValueError(f"image_shape={image_shape}; {must}")
     return shape[:2] if shape[2:] == (1,) else shape
 
 
@@ -463,10 +472,9 @@ def _labels(name, labels):
     labels = _array(name, labels)
     if labels.size and labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: dtype {labels.dtype}; must be integers")
-    labels = labels.astype(np.int64)
-    if labels.ndim != 1 or labels.size == 0 or labels.min() < 0:
+    if labels.ndim != 1 or labels.size == 0 or labels.min() < 0 or labels.max() >= 2**31:
         raise ValueError(f"{name}: {labels}; must be (N,) labels >= 0, N >= 1")
-    return labels
+    return labels.astype(np.int64)
 
 
 def _class_names(class_names, *labels):
@@ -503,13 +511,11 @@ def _ink(color):
 def _saved(fig, path):
     """Return fig, written to path unless that is None."""
     if path is not None:
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path={path!r}; must be a path or None")
-        kind = Path(path).suffix[1:].lower()
+        kind = _path("path", path).suffix[1:].lower()
         if kind not in fig.canvas.get_supported_filetypes():
             raise ValueError(f"path={str(path)!r}; must end in .png, .pdf, .svg or the like")
         picture = io.BytesIO()  # a full disk would make matplotlib's own writing fail in many ways
         fig.savefig(picture, format=kind)
-        with replacing(path) as file:
+        with _replacing(path) as file:
             file.write(picture.getbuffer())
     return fig

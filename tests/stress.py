@@ -356,6 +356,8 @@ def calls(quick):
     for name in test_bad_calls.CALLS:
         cases = [case for case in test_bad_calls.CASES if case[0] == name][:: 20 if quick else 1]
         yield f"wrong arguments: {name}", len(cases), in_children(test_bad_calls.wrong, cases, most=math.inf)
+    cases = test_bad_calls.FLAGS[:: 20 if quick else 1]
+    yield "wrong words on the command line", len(cases), in_children(test_bad_calls.wrong_flag, cases)
 
 
 # ---------------------------------------------------------------------------------------- long and large
@@ -508,8 +510,11 @@ def kill_sweep(kills, rng):
         assert all(None not in row and None not in row.values() for row in table), "half a row"
         return {(row.pop("trial"), row.pop("epochs")): row for row in table}
 
-    def without_seconds(out):
-        return {key: {**row, "seconds": ""} for key, row in rows(out).items()}
+    def results(out):
+        """All but the seconds, to the bit: the table, every trial's net and history, the best net."""
+        table = {key: {**row, "seconds": ""} for key, row in rows(out).items()}
+        files = [out / "best.npz", *sorted((out / "trials").iterdir())]
+        return table, {path.name: path.read_bytes() for path in files}
 
     def family(pid):
         """The processes of the session that the sweep began."""
@@ -557,7 +562,7 @@ def kill_sweep(kills, rng):
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as temporary:
         start = time.monotonic()
         assert live(Path(folder, "whole")) == 0
-        length, whole = time.monotonic() - start, without_seconds(Path(folder, "whole"))
+        length, whole = time.monotonic() - start, results(Path(folder, "whole"))
         while killed < kills:
             runs, out, end = runs + 1, Path(folder, str(runs)), None
             while end is None:
@@ -575,12 +580,12 @@ def kill_sweep(kills, rng):
                 twice = [key for key, row in before.items() if key in after and after[key] != row]
                 if twice:
                     doubled.append((killed, f"{way} after {seconds:.2f} s: {twice}"))
-            if end != 0 or without_seconds(out) != whole:
+            if end != 0 or results(out) != whole:
                 others.append((runs, f"exit code {end}"))
     yield "a sweep killed: its files are whole", killed, broken
     yield "a sweep killed: no process and no temporary file is left", killed, left
     yield "a sweep killed: no finished trial is trained again", killed, doubled
-    yield "a sweep killed and resumed to the end: the same results", runs, others
+    yield "a sweep killed and resumed to the end: the same nets, to the bit", runs, others
 
 
 # ---------------------------------------------------------------------------------------- a full disk

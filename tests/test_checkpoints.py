@@ -244,7 +244,7 @@ def test_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         ({"resume": True}, ValueError, "checkpoint"),
         ({"checkpoint": "no/such/folder/a.npz"}, OSError, "no/such/folder"),
         ({"checkpoint": 5}, TypeError, "checkpoint"),
-        ({"checkpoint": ""}, OSError, "checkpoint"),
+        ({"checkpoint": ""}, ValueError, "checkpoint"),
         ({"checkpoint": "."}, OSError, "checkpoint"),
         ({"augment": "flip"}, TypeError, "augment"),
         ({"callback": 1}, TypeError, "callback"),

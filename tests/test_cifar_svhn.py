@@ -95,7 +95,7 @@ def test_cifar10_as_loaded(tmp_path):
     np.testing.assert_array_equal(data.X_test, flat[30:])
     np.testing.assert_array_equal(np.concatenate([data.y_train, data.y_val, data.y_test]), labels)
     np.testing.assert_array_equal(data.to_pixels(data.X_test), images[30:])
-    with pytest.raises(ValueError, match=r"validation must lie in 0\.\.29, got 1000"):
+    with pytest.raises(ValueError, match=r"validation must be in \[0, 30\), got 1000"):
         load_dataset("cifar10", directory=tmp_path)
 
 
@@ -188,11 +188,11 @@ def test_get_CIFAR10_data(tmp_path, monkeypatch):
         ({}, ValueError, r"30 with num_validation and 6 test images.*'num_training': 49000"),
         ({"num_training": 0}, ValueError, "num_training >= 1.*'num_training': 0"),
         ({"num_training": 31, "num_validation": 0}, ValueError, "got .*31"),
-        ({"num_training": 40, "num_validation": -10}, ValueError, "'num_validation': -10"),
-        ({"num_test": -1}, ValueError, "'num_test': -1"),
+        ({"num_training": 40, "num_validation": -10}, ValueError, "num_validation must be .*-10"),
+        ({"num_test": -1}, ValueError, "num_test must be .*-1"),
         ({"num_test": 7}, ValueError, "'num_test': 7"),
-        ({"num_training": 10.0}, TypeError, r"num_training must be an integer, got 10\.0"),
-        ({"num_validation": True}, TypeError, "num_validation must be an integer, got True"),
+        ({"num_training": 10.0}, TypeError, r"num_training must be an integer in .*got 10\.0"),
+        ({"num_validation": True}, TypeError, "num_validation must be an integer in .*got True"),
         ({"subtract_mean": None}, TypeError, "subtract_mean must be True or False, got None"),
     ],
 )
@@ -507,7 +507,7 @@ def test_svhn_as_loaded(tmp_path, compress):
     X, y = content["test"]
     np.testing.assert_array_equal(data.to_pixels(data.X_test), X.transpose(3, 0, 1, 2))
     np.testing.assert_array_equal(data.y_test, y % 10)
-    with pytest.raises(ValueError, match=r"validation must lie in 0\.\.24, got 3257"):
+    with pytest.raises(ValueError, match=r"validation must be in \[0, 25\), got 3257"):
         load_dataset("svhn", directory=tmp_path)
 
 

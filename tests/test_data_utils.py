@@ -459,7 +459,7 @@ def test_one_loader_reads_all_three(tmp_path, name, class_7, suffix):
     assert data.name == name and data.X_train.shape == (20, 784) and data.image_shape == (28, 28)
     assert len(set(data.class_names)) == 10 and data.class_names[7] == class_7
     np.testing.assert_array_equal(data.X_test, raw["t10k-images-idx3-ubyte"].reshape(12, 784))
-    with pytest.raises(ValueError, match=r"validation must lie in 0\.\.29, got (800|10000)"):
+    with pytest.raises(ValueError, match=r"validation must be in \[0, 30\), got (800|10000)"):
         load_dataset(name, directory=tmp_path)
 
 
@@ -555,18 +555,22 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"name": "MNIST"}, ValueError, "name must be one of mnist5k, mnist, fashion_mnist.*got 'MNIST'"),
-        ({"name": ["mnist5k"]}, ValueError, "name must be one of mnist5k"),
+        (
+            {"name": "MNIST"},
+            ValueError,
+            "name must be one of 'mnist5k', 'mnist', 'fashion_mnist'.*got 'MNIST'",
+        ),
+        ({"name": ["mnist5k"]}, ValueError, "name must be one of 'mnist5k'"),
         ({"directory": 3}, TypeError, "directory must be .*got 3"),
         ({"normalize": "yes"}, ValueError, "normalize must be .*got 'yes'"),
         ({"normalize": None}, ValueError, "normalize must be .*got None"),
         ({"dtype": np.int64}, ValueError, "dtype must be float32 or float64, got .*int64"),
         ({"dtype": "float16"}, ValueError, "dtype must be float32 or float64, got 'float16'"),
         ({"dtype": None}, ValueError, "dtype must be float32 or float64, got None"),
-        ({"validation": 4000}, ValueError, r"validation must lie in 0\.\.3999, got 4000"),
-        ({"validation": -1}, ValueError, r"validation must lie in 0\.\.3999, got -1"),
-        ({"validation": 0.2}, TypeError, r"validation must be an integer, got 0\.2"),
-        ({"validation": True}, TypeError, "validation must be an integer, got True"),
+        ({"validation": 4000}, ValueError, r"validation must be in \[0, 4000\), got 4000"),
+        ({"validation": -1}, ValueError, r"validation must be in \[0, 4000\), got -1"),
+        ({"validation": 0.2}, TypeError, r"validation must be an integer in .*got 0\.2"),
+        ({"validation": True}, TypeError, "validation must be an integer in .*got True"),
     ],
 )
 def test_load_dataset_refuses(options, error, message):
@@ -618,8 +622,8 @@ def test_one_hot_by_hand():
         (([True, False],), TypeError, "y must hold integers, got bool"),
         ((np.zeros((2, 2), int),), ValueError, r"y must have shape \(N,\).*\(2, 2\)"),
         ((np.zeros(0, int),), ValueError, "num_classes is given"),
-        ((np.zeros(0, int), 0), ValueError, "num_classes=0"),
-        (([1], 2.0), TypeError, r"num_classes must be an integer, got 2\.0"),
+        ((np.zeros(0, int), 0), ValueError, "num_classes must be .*got 0"),
+        (([1], 2.0), TypeError, r"num_classes must be an integer in .*got 2\.0"),
         (([1], 2, str), TypeError, "dtype must be"),
     ],
 )
