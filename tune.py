@@ -747,16 +747,18 @@ def _announce(trials, trial, count, after, left):
     if not sys.stdout.isatty():
         print(line, flush=True)
     else:
-        width = shutil.get_terminal_size().columns - 1
-        print(f"{line:<{width}}", flush=True)
+        print(f"{line:<{_width()}}", flush=True)
         _live(f"{count} trials  {end}" if left else "")
 
 
 def _live(line):
     """On a terminal, a line that the next print writes over."""
     if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"{line[:width]:<{width}}", end="\r", flush=True)
+        print(f"{line[: _width()]:<{_width()}}", end="\r", flush=True)
+
+
+def _width():
+    return (shutil.get_terminal_size().columns or 80) - 1  # Python 3.10 believes those that say 0
 
 
 # ---- the command line

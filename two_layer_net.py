@@ -16,6 +16,7 @@ This file stands alone: copy it wherever you need it.
 """
 
 import errno
+import io
 import json
 import math
 import os
@@ -649,8 +650,10 @@ def _replacing(path):
 
 
 def _write_npz(path, arrays):
+    content = io.BytesIO()  # a full disk would leave np.savez half-way, with complaints of its own
+    np.savez(content, **arrays)
     with _replacing(path) as file:
-        np.savez(file, **arrays)
+        file.write(content.getbuffer())
 
 
 def _read_npz(path, kind):
