@@ -38,15 +38,16 @@ from pathlib import Path
 import numpy as np
 
 from two_layer_net import (
-    FILE_FORMAT,
     _array,
     _check_room,
     _choice,
+    _dtype,
+    _flag,
     _number,
     _path,
     _read_npz,
     _replacing,
-    _write_npz,  # fmt: skip
+    _write_npz,
 )
 
 _PROJECT_DATA = Path(__file__).resolve().parent / "datasets"
@@ -155,19 +156,19 @@ class Transform:
             raise ValueError(f"X must have shape (N, {self.mean.size}), got {X.shape}")
         if np.isnan(X).any():
             raise ValueError("X must hold numbers, got NaN")
-        with np.errstate(over="ignore"):  # what overflows is white
+        with np.errstate(over="ignore"):  # what overflows is clipped, too
             pixels = X.astype(self.mean.dtype)
-        if self.normalize:
-            pixels *= self.std
-            pixels += self.mean
-            pixels *= 255
+            if self.normalize:
+                pixels *= self.std
+                pixels += self.mean
+                pixels *= 255
         return np.clip(pixels, 0, 255, out=pixels).reshape(-1, *self.image_shape)
 
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, to path as .npz, for `load_transform`."""
-        arrays = {"format": FILE_FORMAT, "name": self.name, "normalize": str(self.normalize)}
-        arrays.update(image_shape=self.image_shape, class_names=list(map(str, self.class_names)))
-        _write_npz(_path("path", path), {**arrays, "mean": self.mean, "std": self.std})
+        words = {"class_names": list(map(str, self.class_names)), "normalize": str(self.normalize)}
+        arrays = {"name": self.name, "image_shape": self.image_shape, "mean": self.mean, "std": self.std}
+        _write_npz(_path("path", path), {**arrays, **words})
 
 
 @dataclass(repr=False, eq=False)
@@ -210,8 +211,7 @@ def load_transform(path):
         shape, names = tuple(shape.tolist()), tuple(names.tolist())
         return Transform(data["name"].item(), shape, names, normalize, mean, std)
     except Exception as error:
-        what = f"{type(error).__name__} {error}"
-        raise ValueError(f"{path} is damaged or no saved transform: {what}") from error
+        raise ValueError(f"{path} is damaged or no saved transform: {error!r}") from error
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
@@ -233,7 +233,7 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     what its name says, ImportError without scipy for svhn, ValueError or TypeError for a bad argument.
     """
     folder = _folder(name, directory)
-    _check_how(normalize, dtype)
+    normalize, dtype = _check_how(normalize, dtype)
     facts = _DATASETS[name]
     if not folder.is_dir():
         where = "" if directory is None else f" --directory {os.fspath(directory)}"
@@ -267,8 +267,8 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
     the folder or file, for images that differ in size, are transparent, damaged or of another format, and
     where none of a class is left to train on; ValueError or TypeError for a bad argument.
     """
-    directory = _path("directory", directory).expanduser()
-    _check_how(normalize, dtype)
+    directory = Path(os.path.expanduser(_path("directory", directory)))
+    normalize, dtype = _check_how(normalize, dtype)
     if size is not None:
         if not isinstance(size, tuple | list) or len(size) != 2:
             raise ValueError(f"size must be (rows, columns), got {size!r}")
@@ -369,8 +369,7 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
     """
     sizes = {"num_training": num_training, "num_validation": num_validation, "num_test": num_test}
     n, n_val, n_test = (_number(key, value, "[0, inf)", Integral) for key, value in sizes.items())
-    if not isinstance(subtract_mean, bool):
-        raise TypeError(f"subtract_mean must be True or False, got {subtract_mean!r}")
+    subtract_mean = _flag("subtract_mean", subtract_mean)
     train, y_train, test, y_test = _read("cifar10", _folder("cifar10"))
     if n < 1 or n + n_val > len(train) or n_test > len(test):
         allowed = f"num_training >= 1, {len(train)} with num_validation and {len(test)} test images at most"
@@ -452,7 +451,7 @@ def one_hot_decode(Y):
     Raises ValueError unless each row is one 1 among zeros, TypeError if Y does not hold real numbers.
     """
     Y = _array("Y", Y)
-    Y = _real_array("Y", Y.astype(np.uint8) if Y.dtype == bool else Y)
+    Y = Y if Y.dtype == bool else _real_array("Y", Y)
     if Y.ndim != 2 or Y.shape[1] == 0:
         raise ValueError(f"Y must have shape (N, C), C >= 1, got {Y.shape}")
     wrong = (np.count_nonzero(Y, axis=1) != 1) | (Y.max(axis=1) != 1)
@@ -482,12 +481,12 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     zoom : factors of height and of width, each uniform in 1 - zoom..1 + zoom, 0 <= zoom < 1.
     elastic, sigma : displacements of the single pixels, normally distributed with the standard deviation
         `elastic` and smooth over distances of `sigma` >= 0.1, both in pixels (after Simard et al. 2003).
+    All are to be below a million.
     A pixel takes its value between the four around the place it comes from; beyond the edge, from the edge.
     """
-    for name, value in (("pixels", pixels), ("degrees", degrees), ("elastic", elastic)):
-        _number(name, value, "[0, 1e6)")
-    _number("zoom", zoom, "[0, 1)")
-    _number("sigma", sigma, "[0.1, 1e6)")
+    pixels, degrees = _number("pixels", pixels, "[0, 1e6)"), _number("degrees", degrees, "[0, 1e6)")
+    zoom, elastic = _number("zoom", zoom, "[0, 1)"), _number("elastic", elastic, "[0, 1e6)")
+    sigma = _number("sigma", sigma, "[0.1, 1e6)")  # bumps that are narrower are as good as single pixels
     X_batch = _real_array("X_batch", X_batch)
     X, rng = _images(X_batch), _random(rng)
     if len(X) > 100:  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
@@ -616,7 +615,7 @@ def _folder(name, directory=None):
     """The dataset's folder, whether it is there or not; see `load_dataset`."""
     _choice("name", name, _DATASETS)
     root = os.environ.get("TWO_LAYER_NET_DATA") or _PROJECT_DATA if directory is None else directory
-    folder = _path("directory", root).expanduser() / _DATASETS[name]["folder"]
+    folder = Path(os.path.expanduser(_path("directory", root))) / _DATASETS[name]["folder"]
     if name == "mnist5k" and directory is None and not folder.is_dir():
         folder = _PROJECT_DATA / name
     return folder
@@ -842,11 +841,10 @@ def _real_array(name, values):
 
 
 def _check_how(normalize, dtype):
-    if not isinstance(normalize, bool | str) or normalize not in (True, False, "standard"):
+    if not isinstance(normalize, bool | np.bool_ | str) or normalize not in (True, False, "standard"):
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
-    allowed = np.float32, np.float64, float, "float32", "float64"
-    if not isinstance(dtype, type | np.dtype | str) or dtype not in allowed:
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    normalize = bool(normalize) if isinstance(normalize, np.bool_) else normalize
+    return normalize, _dtype(dtype)
 
 
 def _get_cifar10(urls, folder, size, md5):

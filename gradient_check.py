@@ -74,11 +74,13 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
 def _difference(f, x, i, h):
     """Centred difference of f in the element x[i], which is restored."""
     old, values = x[i], []
+    if not np.isfinite(old):
+        raise ValueError(f"x must be finite, got {old} in x{list(i)}")
     with np.errstate(all="ignore"):
         places = np.array([old + h, old - h], x.dtype)
         moved = places[0] - places[1]  # not 2h: they are rounded in x's dtype
     if not 0 < moved < np.inf:
-        raise ValueError(f"h={h} is too small or too large beside x[{i}]={old} in {x.dtype}")
+        raise ValueError(f"h={h} is too small or too large beside x{list(i)}={old} in {x.dtype}")
     try:
         for place in places:
             x[i] = place
@@ -91,7 +93,7 @@ def _difference(f, x, i, h):
 
 
 def _slope(f, x, i, h):
-    """The same for an f that returns one number."""
+    """Centred difference of an f that returns one number, as that number."""
     change = _difference(f, x, i, h)
     if change.size != 1:
         raise ValueError(f"f must return a number, got an array of shape {change.shape}")

@@ -26,7 +26,6 @@ import csv
 import hashlib
 import inspect
 import io
-import itertools
 import json
 import math
 import multiprocessing
@@ -54,7 +53,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from data_utils import _DATASETS, Dataset, load_dataset, load_transform
-from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, _number, _path, _replacing
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, _flag, _number, _path, _replacing
 
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
@@ -62,7 +61,7 @@ SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activ
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PARTS = ("X_train", "y_train", "X_val", "y_val")
-MOST = 100_000  # more trials, values or workers are taken for a slip of the finger
+MOST = 100_000  # so many trials, values or workers are taken for a slip of the finger
 PICTURES = ("sweep.png", "history.png", "weights.png")
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
@@ -87,8 +86,8 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     data : a data_utils.Dataset or the name of one. Its test rows are not looked at.
     hidden ... decay : lists of values as the class takes them (batch_size also a single number); numbers may
         be a Range(low, high) instead. Lists give a grid. With a Range, every trial draws each setting.
-    trials : how many to draw, default 30; for a grid, how many of its combinations, default all.
-    epochs : passes over the training rows.
+    trials : how many to draw, below 100,000, default 30; for a grid, how many combinations, default all.
+    epochs : passes over the training rows, below 1e9.
     halving : successive halving (Jamieson and Talwalkar 2016) by a factor of 3: all trials get
         ceil(epochs / 3**s) epochs, the best third (rounded up) goes on, from where it stood, to
         ceil(epochs / 3**(s - 1)), and so on to `epochs`; s is the largest number with 3**s <= epochs and
@@ -125,9 +124,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         raise TypeError(f"host must be an address or None, got {host!r}")
     if host is not None and executor is None:
         raise ValueError(f"host={host!r} goes with executor (on the command line --dask), there is none")
-    for name, flag in (("halving", halving), ("verbose", verbose)):
-        if not isinstance(flag, bool | np.bool_):
-            raise TypeError(f"{name} must be True or False, got {flag!r}")
+    halving, verbose = _flag("halving", halving), _flag("verbose", verbose)
     out = None if out is None else _path("out", out)
     if not isinstance(data, Dataset):
         raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
@@ -140,7 +137,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     while halving and 3 ** len(rungs) <= min(epochs, size):
         rungs.insert(0, math.ceil(epochs / 3 ** len(rungs)))
     plan = {"format": 1, "dataset": data.name, "data_checksum": _checksum(data), **given, "trials": size,
-            "epochs": epochs, "halving": bool(halving), "seed": seed}  # fmt: skip
+            "epochs": epochs, "halving": halving,  "seed": seed}  # fmt: skip
     new = {"epochs": 0, "status": "waiting", **dict.fromkeys(MEASURES, math.nan), "seconds": 0.0,
            "history": None, "net": None, "checkpoint": b""}  # fmt: skip
     trials = [{"trial": i, **settings, **new} for i, settings in enumerate(drawn, 1)]
@@ -232,9 +229,7 @@ def _let_the_class_check(given, seed):
     for name, column in SETTINGS.items():
         for value in given[name]:  # of a Range, its ends
             if name == "hidden" and isinstance(value, Integral) and value < 1e12:
-                value = min(
-                    value, 1
-                )  # more could take all memory; what is too much for any, the class refuses
+                value = min(value, 1)  # more could take all memory
             try:
                 _train(rows * 2, 1, {**good, column: value}, seed, 1)
             except (ValueError, TypeError) as error:
@@ -248,13 +243,14 @@ def _draw(given, trials, seed):
     if any(isinstance(values, Range) for values in given.values()):
         drawn = [[_one(rng, *item) for item in given.items()] for _ in range(trials or 30)]
     else:
+        most = MOST if trials is None else 2**62
+        if size >= most:
+            raise ValueError(f"the lists must have fewer than {most} combinations, got {size}")
         if trials is not None and trials > size:
             raise ValueError(f"trials must be at most {size}, the grid's size, got {trials}")
-        if size >= MOST:
-            raise ValueError(f"the lists must have fewer than {MOST} combinations, got {size}")
-        drawn = list(itertools.product(*given.values()))
-        if trials is not None:
-            drawn = [drawn[i] for i in np.sort(rng.choice(len(drawn), trials, replace=False))]
+        chosen = range(size) if trials is None else np.sort(rng.choice(size, trials, replace=False))
+        places = np.unravel_index(chosen, [len(values) for values in given.values()])
+        drawn = zip(*([v[i] for i in at] for v, at in zip(given.values(), places, strict=True)), strict=True)
     return [dict(zip(SETTINGS.values(), values, strict=True)) for values in drawn]
 
 
@@ -655,8 +651,9 @@ def _checksum(data):
 def _served(data, host):
     """Serve the arrays; yields the address and the key, which are all that a task carries of them."""
     key, arrays = secrets.token_bytes(32), [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
+    host = host or _own_address()
     try:
-        listener, closing = Listener((host or _own_address(), 0), backlog=100), threading.Event()
+        listener, closing = Listener((host, 0), backlog=100), threading.Event()
     except (OSError, UnicodeError) as error:
         raise ValueError(f"host must be an address of this machine, got {host!r}: {error}") from error
 
@@ -857,11 +854,7 @@ def _parser():
         ("out", "FOLDER", "where results go (default: runs/NAME)"),
         ("dask", "tcp://HOST:PORT", "run the trials on the workers of this dask scheduler"),
         ("host", "HOST", "with --dask: this machine's address, as the workers know it"),
-        (
-            "report",
-            "FOLDER",
-            "print and draw what this folder holds, without training; no other option",
-        ),
+        ("report", "FOLDER", "print and draw what this folder holds; no other option"),
     ):
         option(f"--{name}", type=_not_empty, metavar=metavar, help=text)
     return parser

@@ -15,7 +15,6 @@ The network, for a batch X of N rows with D numbers each, H hidden units and C c
 This file stands alone: copy it wherever you need it.
 """
 
-import errno
 import io
 import json
 import math
@@ -262,7 +261,7 @@ class TwoLayerNet:
         for a checkpoint that other settings or data have written; it stays as it is.
         """
         self._check_params()
-        shape = _array("X", X).shape[1:]
+        image_shape = _array("X", X).shape[1:]
         X, y = self._check_data(X, y)
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
         schedule = learning_rate if callable(learning_rate) else None
@@ -278,14 +277,13 @@ class TwoLayerNet:
             steps = _number("epochs", epochs, "[1, inf)", Integral) * epoch_steps
         else:
             raise ValueError(f"give num_iters or epochs, not both: got {num_iters=}, {epochs=}")
-        longest = batch_size if epochs is None else min(batch_size, N)
-        _check_room("batch_size", batch_size, longest, self.input_size + 3 * self.hidden_size)
+        shape = batch_size if epochs is None else min(batch_size, N), self.input_size + 3 * self.hidden_size
+        _check_room("batch_size", batch_size, *shape, dtype=self.dtype)
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
         for name, flag in (("verbose", verbose), ("resume", resume), ("keep_best", keep_best)):
-            if not isinstance(flag, int | np.bool_):  # "no" would be true
-                raise TypeError(f"{name} must be True or False, got {flag!r}")
+            _flag(name, flag)
         _check_checkpoint(checkpoint, resume)
 
         # All parameters in one array, which is updated block by block: the operations of an update find a
@@ -330,7 +328,7 @@ class TwoLayerNet:
             X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
             np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
             if augment:
-                X_batch = augment(X_batch.reshape(-1, *shape), random)
+                X_batch = augment(X_batch.reshape(-1, *image_shape), random)
                 X_batch, y_batch = self._check_data(X_batch, y_batch, "augment(X_batch, rng)", "its y")
 
             rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)") if schedule else rate
@@ -343,7 +341,7 @@ class TwoLayerNet:
                 for strength, w, g, *moments in blocks:
                     l2 = 2 * strength * scale  # d(strength * w**2)/dw = 2 strength w
                     _update(optimizer, w, g, *moments, lr=factor, step=it + 1, l2=l2, **options)
-                    if it % 100 == 0:  # in time for what shrinks by up to a seventh at each step
+                    if it % 100 == 0:  # soon enough for what shrinks by up to a seventh at each step
                         for a in (w, *moments):
                             _flush(a)
                     if strength:  # the penalty of the next step, while the block is in the cache
@@ -410,7 +408,7 @@ class TwoLayerNet:
         The file appears whole or not at all; what stood there before stays until then.
         """
         self._check_params()
-        _write_npz(_path("path", path), {"format": FILE_FORMAT, **self._options(), **self.params})
+        _write_npz(_path("path", path), {**self._options(), **self.params})
 
     def _options(self):
         return {name: getattr(self, name) for name in OPTIONS}
@@ -434,7 +432,7 @@ class TwoLayerNet:
             net.params.update(params)
             net._check_params()
         except Exception as error:
-            raise ValueError(f"{path} is damaged or no saved TwoLayerNet: {error}") from error
+            raise ValueError(f"{path} is damaged or no saved TwoLayerNet: {error!r}") from error
         return net
 
     # ---- checks of arguments
@@ -474,10 +472,7 @@ class TwoLayerNet:
         _choice("criterion", self.criterion, CRITERIA)
         self.leak = _number("leak", self.leak, "[0, 1)")
         self.dropout = _number("dropout", self.dropout, "[0, 1)")
-        dtype = self.dtype
-        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
-            dtype = np.dtype(dtype).name
-        self.dtype = np.dtype(_choice("dtype", dtype, ("float64", "float32")))
+        self.dtype = _dtype(self.dtype)
         self.rng = _generator(self.rng)
 
     def _check_params(self):
@@ -485,9 +480,10 @@ class TwoLayerNet:
         self._check_options()
         D, H, C = self.input_size, self.hidden_size, self.output_size
         shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-        found = list(self.params) if isinstance(self.params, dict) else self.params
-        if found is self.params or set(found) != set(shapes):
-            raise ValueError(f"params must be a dict with the keys {list(shapes)}, got {found!r}")
+        if not isinstance(self.params, dict):
+            raise TypeError(f"params must be a dict, got {self.params!r}")
+        if set(self.params) != set(shapes):
+            raise ValueError(f"params must have the keys {list(shapes)}, got {list(self.params)}")
         for name, shape in shapes.items():
             w = _array(f"params[{name!r}]", self.params[name])
             if w.shape != shape or w.dtype.kind not in "iuf":
@@ -503,7 +499,9 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
         "rmsprop", m and s for "adam".
     step : 1, 2, 3, ...; Adam's correction for the zeros at the beginning.
     l2 : the gradient of the penalty is l2 * w, so 2 * reg for weights and 0 for biases.
-    options : as of `train`, with the defaults in OPTIMIZERS.
+    learning_rate : >= 0; options : as of `train`, with the defaults in OPTIMIZERS.
+
+    Raises ValueError or TypeError, before anything is changed, for arrays not alike and for wrong numbers.
     """
     options = _optimizer_options(optimizer, options)
     if len(state) != STATE[optimizer]:
@@ -520,9 +518,10 @@ def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **opt
 
 
 def _update(optimizer, w, g, *state, lr, step, l2, **o):
-    """What `optimizer_step` does, without checks: `train` calls it for each block of the parameters.
+    """What `optimizer_step` does, without checks: `train` calls this for each block of the parameters.
 
-    It scales g by the learning rate beforehand, where it is smaller, and gives lr = 1 then.
+    For "sgd" and "momentum" `train` has put the learning rate into g already, by way of the smaller dL/dS,
+    and gives lr = 1.
     """
     if optimizer == "sgd":  # w -= lr * (g + l2 * w), in a way that makes no temporary array
         w *= 1 - lr * l2
@@ -584,7 +583,7 @@ def _write_checkpoint(path, call, done, rng, arrays, history):
     text = json.dumps([call, done, generator], default=np.ndarray.tolist)
     numbered = {f"array_{i}": a for i, a in enumerate(arrays)}
     lists = {name: values for name, values in history.items() if name.endswith("_history")}
-    _write_npz(path, {**lists, "format": FILE_FORMAT, "checkpoint": text, **numbered})
+    _write_npz(path, {**lists, "checkpoint": text, **numbered})
 
 
 def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
@@ -634,8 +633,6 @@ def _replacing(path):
     path = os.path.realpath(path)
     temporary = Path(f"{path}.{os.getpid()}.part")
     try:
-        if os.path.isdir(path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with open(temporary, "w+b") as file:
             yield file
             file.flush()
@@ -646,12 +643,13 @@ def _replacing(path):
             raise OSError(error.errno, error.strerror, path) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there
+            temporary.unlink()
 
 
 def _write_npz(path, arrays):
     content = io.BytesIO()  # a full disk would leave np.savez half-way, with complaints of its own
-    np.savez(content, **arrays)
+    np.savez(content, format=FILE_FORMAT, **arrays)
     with _replacing(path) as file:
         file.write(content.getbuffer())
 
@@ -673,8 +671,7 @@ def _read_npz(path, kind):
     if found != FILE_FORMAT:
         raise ValueError(f"{path} has format {found!r}; this version reads format {FILE_FORMAT}")
     if ("checkpoint" in data) != (kind == "checkpoint"):
-        other = "checkpoint" if "checkpoint" in data else "saved net"
-        raise ValueError(f"{path} is not a {kind}, it is a {other}")
+        raise ValueError(f"{path} is not a {kind}" + ", it is a checkpoint" * ("checkpoint" in data))
     return data
 
 
@@ -698,19 +695,34 @@ def _array(name, value):
 
 
 def _path(name, path):
-    if not isinstance(path, str | os.PathLike):  # open takes integers, too: other files' descriptors
+    # open takes integers, too: other files' descriptors
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{name} must be a path, got {path!r}")
-    if not os.fspath(path):  # Path would take it for the current folder
-        raise ValueError(f"{name} must be a path, got an empty one")
+    if os.fspath(path) == "" or "\0" in os.fspath(path):  # Path takes "" for the current folder
+        raise ValueError(f"{name} must be a path, got {path!r}")
     return Path(path)
 
 
 def _check_room(name, value, *shape, dtype=float):
-    """See that there is memory for an array of this shape, which the argument asks for."""
+    """Refuse an argument that asks for an array larger than all memory."""
     try:
-        np.empty(shape, dtype)  # takes no time: memory is filled only when it is written to
+        np.empty(shape, dtype)  # takes no time: memory is given only where it is written to
     except (MemoryError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} must be small enough for the memory, got {value!r}: {error}") from error
+        raise MemoryError(f"{name} must be small enough for the memory, got {value!r}: {error}") from error
+
+
+def _dtype(dtype):
+    name = dtype
+    if dtype is not None:  # which numpy takes for float64
+        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
+            name = np.dtype(dtype).name
+    return np.dtype(_choice("dtype", name, ("float64", "float32")))
+
+
+def _flag(name, value):
+    if not isinstance(value, int | np.bool_) or value not in (0, 1):  # "no" would be true
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def _choice(name, value, allowed):
@@ -724,11 +736,12 @@ def _number(name, value, interval, kind=Real):
     if not isinstance(value, kind) or isinstance(value, bool):
         noun = "an integer" if kind is Integral else "a number"
         raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
+    value = value.item() if isinstance(value, np.generic) else value  # numpy's would widen or round others
     low, high = map(float, interval[1:-1].split(","))
     high = min(high, 1.797e308)  # about the largest float: an integer beyond could not become one
     if not (low < value < high or (value == low and interval[0] == "[")):
         raise ValueError(f"{name} must be in {interval}, got {value!r}")
-    return int(value) if kind is Integral else float(value)  # numpy's float64 would widen float32 arrays
+    return int(value) if kind is Integral else float(value)
 
 
 def _generator(rng):

@@ -64,8 +64,9 @@ def visualize_grid(Xs, ubound=255.0, padding=1):
     ubound, padding = _number("ubound", ubound, "(0, inf)"), _number("padding", padding, "[0, inf)", Integral)
     N, H, W = Xs.shape[:3]
     side = math.isqrt(N - 1) + 1  # ceil(sqrt(N))
-    _check_room("padding", padding, side * (H + padding), side * (W + padding), *Xs.shape[3:])
-    grid = np.zeros((side * (H + padding) - padding, side * (W + padding) - padding, *Xs.shape[3:]))
+    shape = side * (H + padding) - padding, side * (W + padding) - padding, *Xs.shape[3:]
+    _check_room("padding", padding, *shape)
+    grid = np.zeros(shape)
     for i, image in enumerate(Xs):
         half = image / 2  # so that high - low cannot overflow
         low, high = half.min(), half.max()
@@ -90,7 +91,7 @@ def show_net_weights(net, image_shape, *, path=None):
     if W1.ndim != 2 or W2.ndim != 2 or W1.size == 0 or W1.shape[1] != len(W2):
         raise ValueError(f"net: W1 {W1.shape} and W2 {W2.shape}; must be (D, H) and (H, C)")
     D, H = W1.shape
-    image_shape = _image_shape(image_shape, D, "W1's columns")
+    image_shape = _image_shape(image_shape, D, "W1.T")
     title = "1 hidden unit" if H == 1 else f"{H} hidden units"
     if H > 100:
         W1 = W1[:, np.argsort(-np.linalg.norm(W2, axis=1), kind="stable")[:100]]
@@ -137,12 +138,7 @@ def plot_history(history, *, title=None, path=None):
         line(left, middles, means, f"mean of {window} batches", BLUE, "-", 0)
     ends = np.arange(1, len(val_loss) + 1) * steps / max(len(val_loss), 1)
     line(left, ends, val_loss, "validation", RED, "s--", 4)
-    # only a loss that falls far needs a log axis: on a linear one its end would lie flat at 0
-    both = np.concatenate([loss, val_loss])
-    both = both[np.isfinite(both)]
-    scale = "log" if both.size and both.max() > 30 * both.min() > 0 else "linear"
-    left.set(title="Loss", xlabel="step (mini-batch)", yscale=scale)
-    left.set_ylabel("loss" if scale == "linear" else "loss (log scale)")
+    left.set(title="Loss", xlabel="step (mini-batch)", **_loss_axis(loss, val_loss))
     line(right, np.arange(1, len(train_acc) + 1), 100 * train_acc, "training batch", BLUE, "o-", 6)
     line(right, np.arange(1, len(val_acc) + 1), 100 * val_acc, "validation", RED, "s--", 4)
     right.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)")
@@ -388,22 +384,18 @@ def plot_curves(trials, *, count=5, path=None):
     left, right = fig.subplots(1, 2)
     losses = []
     for trial, (color, style) in zip(chosen, CURVES, strict=False):
-        where = f"trials: history of {trial.get('trial', 'one')}"
+        where = f"trials: trial {trial.get('trial', '?')}: history"
         accuracy, loss = _records(where, trial.get("history"), "val_acc_history", "val_loss_history")
         if not accuracy.size:
             raise ValueError(f"{where}: must have an epoch at least")
-        accuracy *= 100
         losses.append(loss)
-        words = [f"{SETTINGS[n]} {_word(trial[n])}".strip() for n in varied] or ["all settings alike"]
-        label = f"{accuracy[-1]:.2f}%  " + ", ".join(words)
-        for ax, values in ((left, accuracy), (right, losses[-1])):
+        words = [f"{SETTINGS[name]} {_word(trial[name])}".strip() for name in varied if name in trial]
+        label = f"{accuracy[-1]:.2%}  " + ", ".join(words or ["all settings alike"])
+        for ax, values in ((left, 100 * accuracy), (right, loss)):
             epochs = np.arange(1, len(values) + 1)
             ax.plot(epochs, values, style, color=color, label=label, markersize=5 if len(values) <= 30 else 0)
-    both = np.concatenate(losses)
-    scale = "log" if both.max() > 30 * both.min() > 0 else "linear"
     left.set(title="Validation accuracy", ylabel="accuracy (%)", xlabel="epoch")
-    right.set(title="Validation loss, penalty included", xlabel="epoch", yscale=scale)
-    right.set_ylabel("loss" if scale == "linear" else "loss (log scale)")
+    right.set(title="Validation loss, penalty included", xlabel="epoch", **_loss_axis(*losses))
     for ax in (left, right):
         ax.grid(True, alpha=0.3)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -430,8 +422,17 @@ def _records(name, history, *records):
         values = _real_array(f"{name}[{record!r}]", given[record], finite="acc" in record)
         if values.ndim != 1 or ("acc" in record and not ((values >= 0) & (values <= 1)).all()):
             raise ValueError(f"{name}[{record!r}]: must be a flat list of numbers, accuracies in 0..1")
-        arrays.append(values.copy())
+        arrays.append(values)
     return arrays
+
+
+def _loss_axis(*losses):
+    """Only a loss that falls far needs a log axis: on a linear one its end would lie flat at 0."""
+    both = np.concatenate(losses)
+    both = both[np.isfinite(both)]
+    if both.size and both.max() > 30 * both.min() > 0:
+        return {"yscale": "log", "ylabel": "loss (log scale)"}
+    return {"ylabel": "loss"}
 
 
 def _trials(trials):
@@ -459,11 +460,11 @@ def _real_array(name, values, finite=True):
 
 
 def _image_shape(image_shape, D, name):
-    """image_shape as imshow takes it, once it is known to hold D numbers, like what has this name."""
+    """image_shape as imshow takes it, once it is known to hold D numbers, as each row of the named array."""
     shape = tuple(image_shape) if np.iterable(image_shape) else ()
     whole = all(isinstance(size, Integral) and size > 0 for size in shape)
     if not whole or len(shape) < 2 or shape[2:] not in ((), (1,), (3,)) or math.prod(shape) != D:
-        must = f"must be (rows, columns[, 1 or 3]) with the product {D}, as {name} have so many numbers"
+        must = f"must be (rows, columns[, 1 or 3]) with the product {D}, the numbers of a picture in {name}"
         raise ValueError(f"image_shape={image_shape}; {must}")
     return shape[:2] if shape[2:] == (1,) else shape
 
@@ -473,7 +474,7 @@ def _labels(name, labels):
     if labels.size and labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: dtype {labels.dtype}; must be integers")
     if labels.ndim != 1 or labels.size == 0 or labels.min() < 0 or labels.max() >= 2**31:
-        raise ValueError(f"{name}: {labels}; must be (N,) labels >= 0, N >= 1")
+        raise ValueError(f"{name}: {labels}; must be (N,) labels in 0..2**31 - 1, N >= 1")
     return labels.astype(np.int64)
 
 

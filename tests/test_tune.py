@@ -533,6 +533,19 @@ def test_lines_of_a_terminal(tmp_path):
 # ---- search
 
 
+def test_draws_from_lists_too_long_for_a_grid(data):
+    numbers = [i / 1000 for i in range(1, 100)]
+    lists = {"hidden": range(1, 100), "lr": numbers, "reg": numbers, "dropout": numbers}
+    trials = tune.sweep(data, **lists, trials=3, epochs=1, executor=Planted(lambda number, attempt: None))
+    assert len({(t["hidden_size"], t["learning_rate"], t["reg"], t["dropout"]) for t in trials}) == 3
+
+
+def test_a_net_too_large_for_the_memory_fails_alone(data, capsys):
+    with ThreadPoolExecutor(1) as executor:
+        trials = tune.sweep(data, **{**FEW, "hidden": [2, 10**11]}, executor=executor, host="127.0.0.1")
+    assert [t["status"] for t in trials] == ["ok", "failed"] and "hidden_size" in capsys.readouterr().err
+
+
 def test_draws(data):
     """Draws are seen without training."""
 

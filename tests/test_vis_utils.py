@@ -778,6 +778,15 @@ def test_curves_of_the_best(tmp_path):
     )
 
 
+def test_curves_of_trials_that_tell_little():
+    """No validation loss, and a setting that one of two trials does not name."""
+    fig = plot_curves(
+        [{"status": "ok", "history": {"val_acc_history": [accuracy]}} for accuracy in (0.5, 0.25)]
+    )
+    assert [text.get_text()[:6] for text in fig.legends[0].texts] == ["50.00%", "25.00%"]
+    plot_curves([{**trial(), "history": history()}, {"status": "ok", "history": history()}])
+
+
 def test_curves_of_none():
     with pytest.raises(ValueError, match="none"):
         plot_curves([{**trial(**DIVERGED), "history": None}])
