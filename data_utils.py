@@ -31,6 +31,7 @@ import threading
 import time
 import urllib.request
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -514,7 +515,8 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     top, left = (np.clip(a, 0, n - 2).astype(np.intp) for a, n in ((rows, H), (columns, W)))
     lower, righter = np.clip(rows - top, 0, 1), np.clip(columns - left, 0, 1)  # weights of the next pixels
     i = (np.arange(N)[:, None, None] * H + top) * W + left
-    pixel, lower, righter = X.reshape(-1, C), lower[..., None], righter[..., None]
+    pixel = X.reshape(-1, C) if X.dtype.kind == "f" else X.reshape(-1, C).astype(np.float64)
+    lower, righter = lower[..., None], righter[..., None]
 
     def between(i):
         a = np.take(pixel, i, axis=0)
@@ -522,8 +524,8 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 
     with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0
         above = between(i)
-        X = (above + lower * (between(i + W) - above)).astype(X.dtype, copy=False)
-    return X.reshape(X_batch.shape)
+        bent = above + lower * (between(i + W) - above)
+    return (bent if X.dtype.kind == "f" else np.rint(bent)).astype(X.dtype, copy=False).reshape(X_batch.shape)
 
 
 def drop_inputs(X_batch, rng, p=0.2):
@@ -533,8 +535,11 @@ def drop_inputs(X_batch, rng, p=0.2):
     X_batch = _real_array("X_batch", X_batch)
     if X_batch.dtype.kind != "f":
         raise TypeError(f"X_batch must hold floats, got {X_batch.dtype}")
-    with np.errstate(invalid="ignore"):  # infinity times 0
-        return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
+    keep = X_batch.dtype.type(1 - p)
+    if not keep:
+        raise ValueError(f"p must be so far below 1 that 1 - p is above 0 in {X_batch.dtype}, got {p}")
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0
+        return X_batch * ((rng.random(X_batch.shape) >= p) / keep)
 
 
 def _random(rng):
@@ -545,7 +550,7 @@ def _random(rng):
 
 def _images(X_batch):
     """X_batch as (N, H, W, C)."""
-    if X_batch.ndim not in (3, 4) or min(X_batch.shape[1:3]) < 2:
+    if X_batch.ndim not in (3, 4) or min(X_batch.shape[1:3]) < 2 or 0 in X_batch.shape[3:]:
         raise ValueError(
             f"X_batch must be images (N, H, W) or (N, H, W, C), got shape {X_batch.shape}: "
             "give train() X.reshape(-1, *image_shape) instead of rows"
@@ -601,14 +606,15 @@ def write_idx(path, array):
     path, array = _path("path", path), _array("array", array)
     if array.dtype != np.uint8:
         raise TypeError(f"array must be uint8, got {array.dtype}")
+    if max(array.shape, default=0) >= 2**32:
+        raise ValueError(f"array must have fewer than 2**32 numbers in each dimension, got {array.shape}")
     content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+    if path.suffix == ".gz":
+        packed = gzip.compress(content, mtime=0)  # no time: the same array always gives the same file
+        bomb = len(content) > max(_SMALL, _PACKED * len(packed))  # as `read_idx` would think
+        content = gzip.compress(content, compresslevel=0, mtime=0) if bomb else packed
     with _replacing(path) as f:
-        if path.suffix == ".gz":
-            # no time and no name: the same array always gives the same file
-            with gzip.GzipFile(filename="", mode="wb", fileobj=f, mtime=0) as packed:
-                packed.write(content)
-        else:
-            f.write(content)
+        f.write(content)
 
 
 def _folder(name, directory=None):
@@ -919,7 +925,10 @@ def _receive(url, f, size):
     """Append to f what url sends, `size` bytes in all; returns whether it went on where f ended before."""
     done = start = f.seek(0, os.SEEK_END)
     headers = {"User-Agent": "TwoLayerNet"} | ({"Range": f"bytes={start}-"} if start else {})
-    with _answer(urllib.request.Request(url, headers=headers)) as response:
+    request = urllib.request.Request(url, headers=headers)
+    with ExitStack() as stack:
+        opener = urllib.request.build_opener(_Redirects)
+        response = stack.enter_context(_within("no answer", opener.open, request, None, _TIMEOUT))
         content_range = response.headers.get("Content-Range", "")
         if start and not (response.status == 206 and content_range.startswith(f"bytes {start}-")):
             done = start = f.seek(0)
@@ -931,7 +940,11 @@ def _receive(url, f, size):
             raise ValueError(f"has {start + int(length)} bytes, not {size}")
         terminal, shown, began = sys.stdout.isatty(), None, time.monotonic()
         try:
-            while chunk := response.read1(2**16):
+            # behind an answer's last chunk, should it come in chunks, there could be headers without end
+            while done < size or not response.chunked:
+                chunk = _within("no more", response.read1, 2**16)
+                if not chunk:
+                    break
                 done += len(chunk)
                 if done > size:
                     raise ValueError(f"sends more than {size} bytes")
@@ -945,6 +958,10 @@ def _receive(url, f, size):
                     amount = f"{100 * done // size:3}%  {done / 1e6:.1f} of {size / 1e6:.1f} MB"
                     line = f"{url.rpartition('/')[2]}: {amount}, {left:.0f} s left"
                     print(f"\r{line:<75}" if terminal else line, end="" if terminal else "\n", flush=True)
+        except _Hang:
+            stack.pop_all()  # closing waits for the thread that reads
+            threading.Thread(target=response.close, daemon=True).start()
+            raise
         finally:
             if terminal:
                 print()
@@ -953,22 +970,25 @@ def _receive(url, f, size):
     return start > 0
 
 
-def _answer(request):
-    """The opened answer; its headers must be there within _TIMEOUT, however slowly they come."""
-    found, opener = {}, urllib.request.build_opener(_Redirects)
+class _Hang(TimeoutError):
+    """Of a server that does not let go of a thread that listens to it."""
 
-    def ask():
+
+def _within(what, function, *arguments):
+    """What the function returns, or _Hang after _TIMEOUT seconds: urllib's begin anew with every byte."""
+    found = {}
+
+    def work():
         try:
-            found["answer"] = opener.open(request, timeout=_TIMEOUT)
+            found["answer"] = function(*arguments)
         except Exception as error:
             found["error"] = error
 
-    # in a thread that may be left behind: the timeout of urllib begins anew with every byte
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)  # it may be left behind
     thread.start()
     thread.join(_TIMEOUT)
     if thread.is_alive():
-        raise TimeoutError(f"no answer within {_TIMEOUT} seconds")
+        raise _Hang(f"{what} within {_TIMEOUT} seconds")
     if "error" in found:
         raise found.pop("error")  # kept here it would, in a circle, keep its connection open
     return found["answer"]

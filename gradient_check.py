@@ -23,11 +23,12 @@ TOLERANCE = 1e-7  # of the table
 
 def rel_error(x, y):
     """Largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|)."""
-    x, y = (_real_array(name, a).astype(np.float64) for name, a in (("x", x), ("y", y)))
+    x, y = _real_array("x", x), _real_array("y", y)
     if x.shape != y.shape or x.size == 0:
         raise ValueError(f"x and y must have the same shape and not be empty, got {x.shape} and {y.shape}")
     with np.errstate(all="ignore"):  # infinite numbers give NaN
-        return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
+        x, y = (a.astype(np.float64) / 2 for a in (x, y))  # so that no sum can overflow
+        return float(np.max(np.abs(x - y) / np.maximum(1e-8 / 2, np.abs(x) + np.abs(y))))
 
 
 def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
@@ -124,7 +125,7 @@ def check_gradients(net, X, y, reg=0.0, h=1e-4):
     steps h and 2h, are combined so that their h**2 errors cancel; what is left is rounding, about 1e-16 / h
     of the loss. Takes four calls of net.loss for each number in params: use a small net and few examples.
     """
-    if not hasattr(net, "params"):
+    if not hasattr(net, "params") or not hasattr(net, "loss"):
         raise TypeError(f"net must be a TwoLayerNet, got {net!r}")
     if y is None:
         raise ValueError("y must hold labels, got None")

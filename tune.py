@@ -53,7 +53,17 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from data_utils import _DATASETS, Dataset, load_dataset, load_transform
-from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, _flag, _number, _path, _replacing
+from two_layer_net import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    PART,
+    TwoLayerNet,
+    _check_room,
+    _flag,
+    _number,
+    _path,
+    _replacing,
+)
 
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
@@ -63,6 +73,7 @@ COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds"
 PARTS = ("X_train", "y_train", "X_val", "y_val")
 MOST = 100_000  # so many trials, values or workers are taken for a slip of the finger
 PICTURES = ("sweep.png", "history.png", "weights.png")
+FILES = ("sweep.json", "trials.csv", "best.json", "best.npz", "dataset.npz", *PICTURES)
 # read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS")  # fmt: skip
@@ -118,7 +129,8 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         _number(name, value, f"[1, {MOST})", Integral)
     _number("epochs", epochs, "[1, 1e9)", Integral)
     _number("seed", seed, "[0, inf)", Integral)
-    if executor is not None and not callable(getattr(executor, "submit", None)):
+    usable = callable(getattr(executor, "submit", None)) and not isinstance(executor, type)
+    if executor is not None and not usable:
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
     if not isinstance(host, str | None):
         raise TypeError(f"host must be an address or None, got {host!r}")
@@ -126,12 +138,9 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         raise ValueError(f"host={host!r} goes with executor (on the command line --dask), there is none")
     halving, verbose = _flag("halving", halving), _flag("verbose", verbose)
     out = None if out is None else _path("out", out)
-    if not isinstance(data, Dataset):
-        raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
-    if not len(data.X_val):
-        raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
+    _check_dataset(data)
     given = {name: _checked(name, values) for name, values in given.items()}
-    _let_the_class_check(given, seed)
+    _let_the_class_check(given, seed, data.X_train.shape[1] + len(data.class_names))
     drawn = _draw(given, trials, seed)
     rungs, size = [epochs], len(drawn)
     while halving and 3 ** len(rungs) <= min(epochs, size):
@@ -146,7 +155,9 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         if out is not None:
             stack.enter_context(_claimed(out, plan))
             _take_over(out, trials)
-            if not (out / "dataset.npz").exists():
+            try:
+                load_transform(out / "dataset.npz")
+            except (OSError, ValueError):  # it is not there, or damaged
                 data.save_transform(out / "dataset.npz")
         source, alive, finished, began, spent = None, trials, 0, time.perf_counter(), 0
         mean_size = np.mean([t["hidden_size"] for t in trials])
@@ -188,6 +199,20 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     return _public(trials)
 
 
+def _check_dataset(data):
+    if not isinstance(data, Dataset):
+        raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
+    for part in ("train", "val", "test"):
+        X, y = getattr(data, f"X_{part}"), getattr(data, f"y_{part}")
+        if not all(type(a) is np.ndarray and a.dtype.kind in "fiu" for a in (X, y)):
+            raise TypeError(f"data.X_{part} and data.y_{part} must be arrays of numbers")
+        if X.ndim != 2 or X.shape[1] != data.mean.size or y.shape != X.shape[:1]:
+            shape = f"(N, {data.mean.size}) and (N,), got {X.shape} and {y.shape}"
+            raise ValueError(f"data.X_{part} and data.y_{part} must have shapes {shape}")
+    if not len(data.X_val):
+        raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
+
+
 def _cores():
     """Those that this process may use; on a shared node that can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -222,18 +247,23 @@ def _checked(name, values):
     return Range(low, high)
 
 
-def _let_the_class_check(given, seed):
-    """Train each value in turn for a moment on a net of one input and one class, so that wrong ones raise."""
+def _let_the_class_check(given, seed, width):
+    """Train each value in turn for a moment on a net of one input and one class, so that wrong ones raise.
+
+    width : numbers of inputs and of classes together, to see whether the nets have room.
+    """
     rows = np.zeros((2, 1), np.float32), np.zeros(2, int)
     good = dict(zip(SETTINGS.values(), (1, 0.1, 0.0, "relu", 0.0, "sgd", 0.1, 1, 1.0), strict=True))
     for name, column in SETTINGS.items():
         for value in given[name]:  # of a Range, its ends
-            if name == "hidden" and isinstance(value, Integral) and value < 1e12:
-                value = min(value, 1)  # more could take all memory
             try:
+                if name == "hidden" and isinstance(value, Integral) and value > 1:
+                    _check_room("hidden_size", value, width, value)
+                    value = 1  # so that it does not take long
                 _train(rows * 2, 1, {**good, column: value}, seed, 1)
-            except (ValueError, TypeError) as error:
-                raise type(error)(str(error) if name == column else f"{name}: {error}") from error
+            except (ValueError, TypeError, MemoryError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(str(error) if name == column else f"{name}: {error}") from error
 
 
 def _draw(given, trials, seed):
@@ -379,18 +409,19 @@ def _claimed(out, plan):
             pass
         except BlockingIOError as error:
             raise OSError(f"{out} is being written by another process") from error
+        for name in (*FILES, "trials/[0-9]*"):  # what a process that was killed was about to write
+            for rest in out.glob(name + PART):
+                rest.unlink()
         if not path.exists():
-            if any((out / name).exists() for name in ("trials.csv", "best.npz")):
-                raise ValueError(f"{out} holds results, but no sweep.json that tells of what: {otherwise}")
+            others = [other.name for other in out.iterdir() if not other.name.startswith(".")]
+            if others:
+                raise ValueError(f"{out} has no sweep.json, so no sweep, but {others[0]}: {otherwise}")
             _write(path, json.dumps(plan, indent=1, default=int))
         found = _json(path)
         for key, value in plan.items():
             if found.get(key) != value:
                 raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}")
         (out / "trials").mkdir(exist_ok=True)
-        for name in ("*.json", "trials.csv", "*.npz", "*.png", "trials/*"):  # of a process that was killed
-            for rest in out.glob(f"{name}.*.part"):
-                rest.unlink()
         yield
 
 
@@ -404,9 +435,15 @@ def _take_over(out, trials):
         trial.update(found)
         if trial["status"] == "failed":
             trial["status"] = "ok" if trial["epochs"] else "waiting"
-    best = min(trials, key=_rank)
-    if best["net"] and not (out / "best.npz").exists():
-        best["net"].save(out / "best.npz")
+    _keep_best(out, min(trials, key=_rank))
+
+
+def _keep_best(out, best):
+    """Make best.npz the best trial's net, unless it is."""
+    if best["net"]:
+        path, net = out / "best.npz", _files(out, best)[1].read_bytes()
+        if not path.exists() or path.read_bytes() != net:
+            _write(path, net)
 
 
 def _read_trials(out):
@@ -415,10 +452,12 @@ def _read_trials(out):
     if not path.exists():
         return trials
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [{name: _parsed(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
-        if not {row["status"] for row in rows} <= {"ok", "diverged", "failed"}:
-            raise ValueError("a status is none of ok, diverged and failed")
+        text = path.read_text(encoding="utf-8")
+        rows = [{name: _parsed(row[name]) for name in COLUMNS} for row in csv.DictReader(io.StringIO(text))]
+        for row in rows:
+            _check_row(row)
+        if not text.endswith("\n") or len({row["trial"] for row in rows}) < len(rows):
+            raise ValueError("its last line is not whole, or a trial has two")
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} is damaged or was saved by another program ({what}); without it all "
@@ -431,7 +470,26 @@ def _read_trials(out):
         trial["checkpoint"] = checkpoint.read_bytes() if checkpoint.exists() else b""
         if trial["status"] != "ok" or (trial["history"] and trial["net"]):
             trials.append(trial)
+        if trial["status"] == "ok" and trial["history"] and trial["net"]:
+            seen = trial["history"]["val_acc_history"][: trial["epochs"]]
+            if len(seen) < trial["epochs"] or seen[-1] != trial["val_acc"]:
+                raise ValueError(f"{history} does not tell of the trial in {path}")
+            if trial["net"].hidden_size != trial["hidden_size"]:
+                raise ValueError(f"{net} is not the net of the trial in {path}")
     return trials
+
+
+def _check_row(row):
+    """See that numbers are where they belong; the settings are compared with those that sweep.json says."""
+    _number("trial", row["trial"], "[1, inf)", Integral)
+    _number("epochs", row["epochs"], "[0, inf)", Integral)
+    _number("seconds", row["seconds"], "[0, inf)")
+    if row["status"] not in ("ok", "diverged", "failed"):
+        raise ValueError(f"status must be ok, diverged or failed, got {row['status']!r}")
+    if row["status"] == "ok":
+        _number("epochs", row["epochs"], "[1, inf)", Integral)
+        for name in MEASURES:
+            _number(name, row[name], "[0, inf)" if name == "val_loss" else "[0, 1.0001)")
 
 
 def _parsed(text):
@@ -446,7 +504,6 @@ def _record(out, trials, trial, result):
     The row in trials.csv is written after the files that it tells of, and what it no longer tells of is
     removed after that, so that whatever is there when this process is killed is true.
     """
-    before = min(trials, key=_rank)
     if result is None:
         trial["status"] = "failed"
     else:
@@ -464,8 +521,7 @@ def _record(out, trials, trial, result):
     if trial["history"]:
         _write(history, json.dumps(trial["history"]))
     best = min(trials, key=_rank)
-    if best["net"] and (trial is best or trial is before):
-        best["net"].save(out / "best.npz")
+    _keep_best(out, best)
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -493,16 +549,26 @@ def _json(path, *keys):
         if not isinstance(found, dict) or not found.keys() >= set(keys):
             raise ValueError(f"it must hold a dict with {', '.join(keys) or 'any keys'}")
         return found
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: damaged: {error}") from error
 
 
 def load_sweep(out):
     """The trials in the folder of a sweep, finished or not, as sweep() returns them."""
     out = _path("out", out)
-    if not (out / "sweep.json").exists():
-        raise FileNotFoundError(f"there is no sweep in {out}: it has no sweep.json")
+    _planned(out)
     return _public(_read_trials(out))
+
+
+def _planned(out):
+    """How many trials the sweep in this folder has."""
+    path = out / "sweep.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no sweep in {out}: it has no sweep.json")
+    plan = _json(path, "format", "trials")
+    if plan["format"] != 1 or type(plan["trials"]) is not int:
+        raise ValueError(f"{path}: damaged, or of another version")
+    return plan["trials"]
 
 
 # ---- workers
@@ -770,7 +836,7 @@ def report(out, data=None):
     out = _path("out", out)
     if not isinstance(data, Dataset | None):
         raise TypeError(f"data must be a Dataset or None, got {type(data).__name__}")
-    trials, planned = load_sweep(out), _json(out / "sweep.json", "trials")["trials"]
+    trials, planned = load_sweep(out), _planned(out)
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
     halved = len({t["epochs"] for t in trials if t["status"] == "ok"}) > 1
@@ -787,10 +853,16 @@ def report(out, data=None):
             print("every trial diverged: try smaller learning rates", file=sys.stderr)
         return 1
 
+    _keep_best(out, trials[0])
     best = {name: trials[0][name] for name in COLUMNS}
     known = _json(out / "best.json") if (out / "best.json").exists() else {}
     if known.items() >= best.items():
         best = known
+        try:
+            _number("test_acc", best.get("test_acc"), "[0, 1.0001)")
+            _number("test_images", best.get("test_images"), "[1, inf)", Integral)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{out / 'best.json'}: damaged: {error}") from error
     elif data is not None:
         best["test_acc"] = float(np.mean(trials[0]["net"].predict(data.X_test) == data.y_test))
         best["test_images"] = len(data.y_test)
@@ -887,8 +959,8 @@ def main(arguments=None):
                 return report(folder)
             data = load_dataset(dataset)
             if dask is not None:
-                given["executor"] = _dask(dask, stack)
-                given["host"] = given["host"] or _own_address(urlsplit(dask).hostname)
+                given["executor"], scheduler = _dask(dask, stack)
+                given["host"] = given["host"] or _own_address(urlsplit(scheduler).hostname)
             sweep(data, **given, out=out)
             print(f"{time.perf_counter() - start:.1f} s")
             return report(out, data)
@@ -930,7 +1002,7 @@ def _dask(address, stack):
         raise OSError(f"--dask {address}: {error}") from error
     if not client.scheduler_info()["workers"]:
         print(f"waiting for workers at {address}", file=sys.stderr, flush=True)
-    return client.get_executor(pure=False)
+    return client.get_executor(pure=False), client.scheduler.address
 
 
 if __name__ == "__main__":

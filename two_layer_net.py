@@ -15,6 +15,7 @@ The network, for a batch X of N rows with D numbers each, H hidden units and C c
 This file stands alone: copy it wherever you need it.
 """
 
+import glob
 import io
 import json
 import math
@@ -37,8 +38,10 @@ OPTIMIZERS = {  # their options with the defaults
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
 STATE = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}  # how many arrays like w they keep
+HISTORY = [f"{name}_history" for name in ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")]
 OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with it
 FILE_FORMAT = 1  # of all that `_write_npz` writes
+PART = f".{8 * '[0-9a-f]'}.part"  # ends the names of temporary files, as glob says it
 SMALL = {np.dtype(t): np.finfo(t).tiny / np.finfo(t).eps for t in (np.float32, np.float64)}  # see `_flush`
 BLOCK = 131072  # numbers updated at a time, see `train`
 
@@ -66,12 +69,10 @@ class TwoLayerNet:
 
     def __init__(self, input_size, hidden_size, output_size, std=1e-4, *, activation="relu", leak=0.01,
                  dropout=0.0, criterion="softmax", dtype=np.float64, rng=None):  # fmt: skip
-        self.input_size = D = _number("input_size", input_size, "[1, 1e12)", Integral)
-        self.hidden_size = H = _number("hidden_size", hidden_size, "[1, 1e12)", Integral)
-        self.output_size = C = _number("output_size", output_size, "[1, 1e12)", Integral)
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.activation, self.leak, self.dropout, self.criterion = activation, leak, dropout, criterion
         self.dtype, self.rng, self.params = dtype, rng, {}
-        self._check_options()
+        D, H, C = self._check_options()
         _check_room("input_size, hidden_size, output_size", (D, H, C), D + C + 2, H)
         random = self.rng or np.random
         for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
@@ -107,7 +108,7 @@ class TwoLayerNet:
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             loss = self._loss_and_grads(X, y, grads, {}, rng or self.rng) + self._penalty(reg)
             for name in ("W1", "W2"):
-                grads[name] += 2 * reg * self.params[name]  # d(reg * w**2)/dw
+                grads[name] += reg * (2 * self.params[name])  # d(reg * w**2)/dw
         return loss, grads
 
     def predict(self, X):
@@ -224,7 +225,16 @@ class TwoLayerNet:
         return loss
 
     def _penalty(self, reg):
-        return reg * sum(float(np.vdot(self.params[W], self.params[W])) for W in ("W1", "W2")) if reg else 0.0
+        """reg * (sum(W1**2) + sum(W2**2)), right even where single squares overflow or vanish."""
+        total = 0.0
+        for W in (self.params["W1"], self.params["W2"]) if reg else ():
+            squares = float(np.vdot(W, W))
+            if SMALL[W.dtype] < squares < math.inf:
+                total += reg * squares
+            elif W.any():
+                largest = float(np.abs(W).max())
+                total += reg * largest * largest * float(np.square(W / largest).sum(dtype=float))
+        return total
 
     # ---- training
 
@@ -297,8 +307,7 @@ class TwoLayerNet:
         cuts = [*range(0, weights, BLOCK), weights, theta.size]  # last the biases, which have no penalty
         blocks = [(reg * (i < weights), *(a[i:j] for a in (theta, grad, *state))) for i, j in pairwise(cuts)]
         best = np.empty_like(theta if keep_best else theta[:0])
-        names = [f"{name}_history" for name in ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")]
-        history = {name: [] for name in names}
+        history = {name: [] for name in HISTORY}
         done = {"steps": 0, "rate": rate, "best_val_acc": -1.0, "stopped": False}
         if checkpoint is not None:
             call = {
@@ -328,8 +337,12 @@ class TwoLayerNet:
             X_batch, y_batch = self._buffer(work, "X", len(rows), self.input_size), y[rows]
             np.take(X, rows, axis=0, mode="clip", out=X_batch)  # "raise" would go through one more copy
             if augment:
-                X_batch = augment(X_batch.reshape(-1, *image_shape), random)
-                X_batch, y_batch = self._check_data(X_batch, y_batch, "augment(X_batch, rng)", "its y")
+                what = "augment(X_batch, rng)"
+                X_batch = self._check_X(augment(X_batch.reshape(-1, *image_shape), random), what)
+                if len(X_batch) != len(rows):
+                    raise ValueError(f"{what} must return as many rows as it is given, {len(rows)}, "
+                                     f"got {len(X_batch)}")  # fmt: skip
+                X_batch = self._convert(X_batch, what)
 
             rate = _number("learning_rate(progress)", schedule(it / steps), "[0, inf)") if schedule else rate
             # where the update is linear in the gradient, scaling the small dL/dS is less work
@@ -355,7 +368,7 @@ class TwoLayerNet:
             train_loss, train_acc = self._evaluate(X_batch, y_batch, reg)
             val_loss, val_acc = self._evaluate(X_val, y_val, reg)
             _check_finite(train_loss + val_loss, it, steps, rate)
-            for name, value in zip(names[1:], (train_acc, val_acc, val_loss, rate), strict=True):
+            for name, value in zip(HISTORY[1:], (train_acc, val_acc, val_loss, rate), strict=True):
                 history[name].append(value)
             if verbose and epochs is not None:
                 n = (it + 1) // epoch_steps
@@ -364,7 +377,7 @@ class TwoLayerNet:
                 done["best_val_acc"] = val_acc
                 best[:] = theta
             rate = rate if schedule else rate * decay
-            stopped = callback is not None and bool(callback(self, history))
+            stopped = callback is not None and _stops(callback(self, history), history)
             self._move_params_to(views)  # the callback may have assigned to them
             penalty = self._penalty(reg)  # summed as it is after a resume, to the same bits
             done.update(steps=it + 1, rate=rate, stopped=stopped)
@@ -387,6 +400,8 @@ class TwoLayerNet:
     def _move_params_to(self, views):
         """Make params these views, with the numbers that params have."""
         self._check_params()
+        if views["W1"].dtype != self.dtype:
+            raise ValueError(f"dtype must stay {views['W1'].dtype} during training, got {self.dtype}")
         if any(self.params[name] is not view for name, view in views.items()):
             copies = {name: self.params[name].copy() for name in views}  # they may be other ones of the views
             for name, view in views.items():
@@ -468,17 +483,20 @@ class TwoLayerNet:
         return self._convert(X, X_name), y.astype(np.intp)
 
     def _check_options(self):
+        """See that the options, to which anyone may assign, are right; returns the sizes."""
+        for name in ("input_size", "hidden_size", "output_size"):
+            setattr(self, name, _number(name, getattr(self, name), "[1, 1e12)", Integral))
         _choice("activation", self.activation, ACTIVATIONS)
         _choice("criterion", self.criterion, CRITERIA)
         self.leak = _number("leak", self.leak, "[0, 1)")
         self.dropout = _number("dropout", self.dropout, "[0, 1)")
         self.dtype = _dtype(self.dtype)
         self.rng = _generator(self.rng)
+        return self.input_size, self.hidden_size, self.output_size
 
     def _check_params(self):
-        """See that `params` and the options, to which anyone may assign, are what the formulas expect."""
-        self._check_options()
-        D, H, C = self.input_size, self.hidden_size, self.output_size
+        """See that `params` and the options are what the formulas expect."""
+        D, H, C = self._check_options()
         shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
         if not isinstance(self.params, dict):
             raise TypeError(f"params must be a dict, got {self.params!r}")
@@ -488,7 +506,8 @@ class TwoLayerNet:
             w = _array(f"params[{name!r}]", self.params[name])
             if w.shape != shape or w.dtype.kind not in "iuf":
                 raise ValueError(f"params[{name!r}] must be real {shape}, got {w.dtype} {w.shape}")
-            self.params[name] = np.ascontiguousarray(w, dtype=self.dtype)
+            with np.errstate(over="ignore"):  # an overflow shows in the loss
+                self.params[name] = np.ascontiguousarray(w, dtype=self.dtype)
 
 
 def optimizer_step(optimizer, w, g, *state, learning_rate, step=1, l2=0.0, **options):
@@ -562,6 +581,13 @@ def _flush(a):
     a[np.abs(a) < SMALL[a.dtype]] = 0
 
 
+def _stops(answer, history):
+    """Whether the callback's answer stops the training; it must have left the history as one."""
+    if not all(type(history.get(name)) is list for name in HISTORY):
+        raise ValueError(f"callback must leave the lists {', '.join(HISTORY)} in history; it may add others")
+    return isinstance(answer, bool | np.bool_) and bool(answer)
+
+
 def _check_finite(loss, it, steps, rate):
     if not math.isfinite(loss):
         where = f"the loss is {loss} at step {it} of {steps}, learning rate {rate:g}"
@@ -573,17 +599,28 @@ def _check_checkpoint(path, resume):
         if resume:
             raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
         return
-    folder = _path("checkpoint", path).absolute().parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    whole = Path(os.path.realpath(_path("checkpoint", path)))
+    if whole.is_dir() or not whole.parent.is_dir() or not os.access(whole.parent, os.W_OK):
         raise OSError(f"checkpoint={str(path)!r} must be a file in a folder that can be written to")
+    for rest in whole.parent.glob(glob.escape(whole.name) + PART):  # of a training that was killed
+        rest.unlink()
 
 
 def _write_checkpoint(path, call, done, rng, arrays, history):
     generator = np.random.get_state(legacy=False) if rng is None else rng.bit_generator.state
     text = json.dumps([call, done, generator], default=np.ndarray.tolist)
     numbered = {f"array_{i}": a for i, a in enumerate(arrays)}
-    lists = {name: values for name, values in history.items() if name.endswith("_history")}
-    _write_npz(path, {**lists, "checkpoint": text, **numbered})
+    records = {name: _array(f"history[{name!r}]", history[name]) for name in HISTORY}
+    if not _is_history(records, done["steps"]):
+        raise ValueError("history must hold a number for each step and epoch to be of use in a checkpoint; "
+                         "what a callback adds belongs in lists of its own")  # fmt: skip
+    _write_npz(path, {**records, "checkpoint": text, **numbered})
+
+
+def _is_history(records, steps):
+    losses, *others = records.values()
+    plain = all(a.ndim == 1 and a.dtype.kind == "f" for a in records.values())
+    return plain and len(losses) == steps and len(set(map(len, others))) == 1
 
 
 def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
@@ -604,9 +641,8 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
         found = [data[f"array_{i}"] for i in range(len(arrays))]
         fits = [(a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(arrays, found, strict=True)]
         fits += [not np.isnan(a).any() for a in found] + [type(done["stopped"]) is bool]
-        fits += [data[name].ndim == 1 and data[name].dtype == float for name in history]
-        losses, *lengths = (len(data[name]) for name in history)
-        fits += [losses == done["steps"], done["steps"] % whole == 0, len(set(lengths)) == 1]
+        records = {name: data[name] for name in HISTORY}
+        fits += [_is_history(records, done["steps"]), done["steps"] % whole == 0]
         # numpy believes these two, and would read memory that is not the generator's
         fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
         if not all(fits):
@@ -619,8 +655,8 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
         raise ValueError(f"{path} is damaged or of other training: {error}") from error
     for a, b in zip(arrays, found, strict=True):
         a[:] = b
-    for name in history:
-        history[name] += data[name].tolist()
+    for name in HISTORY:
+        history[name] += records[name].tolist()
     return done
 
 
@@ -628,12 +664,16 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
 def _replacing(path):
     """Open a file of bytes that takes path's place when the block ends, and only if without an error.
 
-    Of a link, what it leads to is replaced.
+    Of a link, what it leads to is replaced. The permissions of a file that is there are kept.
     """
     path = os.path.realpath(path)
-    temporary = Path(f"{path}.{os.getpid()}.part")
+    temporary = Path(f"{path}.{os.urandom(4).hex()}.part")  # as PART says
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(f"{path} is not an ordinary file")
         with open(temporary, "w+b") as file:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, os.stat(path).st_mode & 0o777)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -686,11 +726,11 @@ def _read_npy(z, name):
 
 
 def _array(name, value):
-    if np.ma.isMaskedArray(value):
-        raise TypeError(f"{name} is a masked array, its mask would be lost: give {name}.filled(0) instead")
+    if any(map(np.ma.isMaskedArray, value if isinstance(value, list | tuple) else [value])):
+        raise TypeError(f"{name} has a masked array, its mask would be lost: give its .filled(0) instead")
     try:
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # of objects that can be made into arrays, and cannot
         raise ValueError(f"{name} must be an array, got a {type(value).__name__}: {error}") from error
 
 

@@ -94,7 +94,8 @@ def show_net_weights(net, image_shape, *, path=None):
     image_shape = _image_shape(image_shape, D, "W1.T")
     title = "1 hidden unit" if H == 1 else f"{H} hidden units"
     if H > 100:
-        W1 = W1[:, np.argsort(-np.linalg.norm(W2, axis=1), kind="stable")[:100]]
+        sizes = np.linalg.norm(W2 / (np.abs(W2).max() or 1), axis=1)  # a norm of large numbers would overflow
+        W1 = W1[:, np.argsort(-sizes, kind="stable")[:100]]
         title = f"the 100 of {H} hidden units with the largest outgoing weights"
     grid = visualize_grid(W1.T.reshape(-1, *image_shape), ubound=1.0, padding=2)
     side = math.isqrt(W1.shape[1] - 1) + 1
@@ -120,7 +121,7 @@ def plot_history(history, *, title=None, path=None):
     names = ("loss_history", "val_loss_history", "train_acc_history", "val_acc_history")
     loss, val_loss, train_acc, val_acc = _records("history", history, *names)
     fig = Picture(figsize=(11, 4.2), layout="constrained")
-    fig.suptitle("" if title is None else str(title))
+    fig.suptitle("" if title is None else str(title), parse_math=False)
     left, right = fig.subplots(1, 2)
 
     def line(ax, x, values, label, color, style, size):
@@ -133,7 +134,7 @@ def plot_history(history, *, title=None, path=None):
         line(left, np.arange(1, steps + 1), loss, "training batch", BLUE, "o-", 6)
     else:
         left.plot(np.arange(1, steps + 1), loss, color=BLUE, lw=0.8, alpha=0.35, label="training batch")
-        means = np.convolve(loss, np.ones(window) / window, mode="valid")
+        means = np.convolve(loss / window, np.ones(window), mode="valid")
         middles = np.arange(len(means)) + (window + 1) / 2
         line(left, middles, means, f"mean of {window} batches", BLUE, "-", 0)
     ends = np.arange(1, len(val_loss) + 1) * steps / max(len(val_loss), 1)
@@ -232,10 +233,10 @@ def plot_sweep(trials, *, path=None):
 
     trials : dicts with "hidden_size", "learning_rate", "reg", "status" ("ok", "diverged" or "failed") and
         "val_acc" (0..1; not looked at unless ok).
-    Trials that fill at least half of a grid of at most 16 x 16 become a heat map for each hidden size; a cell
-    without a trial is blank, a diverged one hatched. Other trials, as of a random search, become a scatter
-    plot, where size stands for hidden units and a cross for one that diverged. Of trials in the same place,
-    as when other settings vary too, the best is shown. The best of all (the first of equals) is framed.
+    Trials that fill at least half of a grid of at most 16 x 16 x 16 become a heat map for each hidden size; a
+    cell without a trial is blank, a diverged one hatched. Other trials, as of a random search, become a
+    scatter plot, where size stands for hidden units and a cross for one that diverged. Of trials in the same
+    place, as when other settings vary too, the best is shown. The best of all (the first one) is framed.
     """
     trials = _trials(trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged
@@ -243,6 +244,7 @@ def plot_sweep(trials, *, path=None):
         if missing := {"hidden_size", "learning_rate", "reg", "val_acc"} - set(trial):
             raise ValueError(f"trials[{i}]: has no {sorted(missing)}, only {sorted(map(str, trial))}")
         cell = trial["hidden_size"], trial["learning_rate"], trial["reg"]
+        cell = tuple(value.item() if isinstance(value, np.generic) else value for value in cell)
         if not all(isinstance(value, Real) and 0 <= value < math.inf for value in cell):
             raise ValueError(f"trials[{i}]: hidden_size, learning_rate, reg {cell}; must be finite and >= 0")
         status, accuracy = trial["status"], trial["val_acc"]
@@ -258,7 +260,7 @@ def plot_sweep(trials, *, path=None):
     low, high = min(scored, default=0), max(scored, default=100)
     colors = ScalarMappable(Normalize(max(low, high - 20), high), COLORMAP)
     lengths = [len(set(values)) for values in zip(*cells, strict=True)]
-    mapped = len(cells) >= math.prod(lengths) / 2 and max(lengths[1:]) <= 16
+    mapped = len(cells) >= math.prod(lengths) / 2 and max(lengths) <= 16
     fig = (_heat_maps if mapped else _scatter)(cells, best if scored else None, colors)
 
     counts = [sum(trial["status"] == status for trial in trials) for status in ("diverged", "failed")]
@@ -282,7 +284,8 @@ def plot_sweep(trials, *, path=None):
             colors, ax=fig.axes, label="validation accuracy (%)", fraction=0.05, aspect=40, extend=extend
         )
     width = int(11 * fig.get_figwidth())  # characters
-    fig.suptitle("\n".join(textwrap.fill(line, width) for line in title.split("\n")))
+    text = "\n".join(textwrap.fill(line, width) for line in title.split("\n"))
+    fig.suptitle(text, parse_math=False)
     return _saved(fig, path)
 
 
@@ -330,16 +333,17 @@ def _scatter(cells, best, colors):
         share = math.log(size / sizes[0]) / math.log(sizes[-1] / sizes[0]) if sizes[-1] > sizes[0] > 0 else 0
         return 40 + 160 * share
 
-    for (size, rate, reg), accuracy in cells.items():
-        x, y = rate or zero["x"], reg or zero["y"]
-        if accuracy < 0:
-            ax.scatter(x, y, area(size), marker="x", color="0.3", linewidths=1.5)
-            continue
-        color = colors.to_rgba(accuracy)
-        ax.scatter(x, y, area(size), color=color, edgecolors="0.3", linewidths=0.8, zorder=3)
-        if (size, rate, reg) == best:
-            ax.scatter(x, y, area(size) + 260, marker="s", color="none", edgecolors=RED, linewidths=3)
-            ax.scatter(x, y, 30, marker="*", color=_ink(color), linewidths=0, zorder=4)
+    places = {cell: (cell[1] or zero["x"], cell[2] or zero["y"], area(cell[0])) for cell in cells}
+    if crosses := [places[cell] for cell, accuracy in cells.items() if accuracy < 0]:
+        ax.scatter(*zip(*crosses, strict=True), marker="x", color="0.3", linewidths=1.5)
+    if circles := [cell for cell, accuracy in cells.items() if accuracy >= 0]:
+        rgba = colors.to_rgba([cells[cell] for cell in circles])
+        x, y, areas = zip(*map(places.get, circles), strict=True)
+        ax.scatter(x, y, areas, color=rgba, edgecolors="0.3", linewidths=0.8, zorder=3)
+    if best:
+        (x, y, size), ink = places[best], _ink(colors.to_rgba(cells[best]))
+        ax.scatter(x, y, size + 260, marker="s", color="none", edgecolors=RED, linewidths=3)
+        ax.scatter(x, y, 30, marker="*", color=ink, linewidths=0, zorder=4)
     for axis, name, values in ((ax.xaxis, "x", rates), (ax.yaxis, "y", regs)):
         positive = [value for value in values if value]
         if not positive:
@@ -380,7 +384,7 @@ def plot_curves(trials, *, count=5, path=None):
     alike = [name for name in list(SETTINGS)[:3] if name in chosen[0] and name not in varied]
     if alike and len(chosen) > 1:
         title += ", all with " + ", ".join(f"{SETTINGS[name]} {_word(chosen[0][name])}" for name in alike)
-    fig.suptitle(title)
+    fig.suptitle(title, parse_math=False)
     left, right = fig.subplots(1, 2)
     losses = []
     for trial, (color, style) in zip(chosen, CURVES, strict=False):
@@ -401,7 +405,9 @@ def plot_curves(trials, *, count=5, path=None):
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     handles, labels = left.get_legend_handles_labels()
     columns = 1 + (max(map(len, labels)) < 60)
-    fig.legend(handles, labels, loc="outside lower center", fontsize=SMALL, ncols=columns)
+    legend = fig.legend(handles, labels, loc="outside lower center", fontsize=SMALL, ncols=columns)
+    for text in legend.texts:
+        text.set_parse_math(False)
     return _saved(fig, path)
 
 
@@ -430,7 +436,7 @@ def _loss_axis(*losses):
     """Only a loss that falls far needs a log axis: on a linear one its end would lie flat at 0."""
     both = np.concatenate(losses)
     both = both[np.isfinite(both)]
-    if both.size and both.max() > 30 * both.min() > 0:
+    if both.size and both.max() / 30 > both.min() > 0:
         return {"yscale": "log", "ylabel": "loss (log scale)"}
     return {"ylabel": "loss"}
 
@@ -454,15 +460,17 @@ def _real_array(name, values, finite=True):
     values = _array(name, values)
     if values.dtype.kind not in "buif":
         raise TypeError(f"{name}: dtype {values.dtype}; must hold real numbers")
-    if finite and not np.isfinite(values).all():
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float64, copy=False)
+    if finite and not np.isfinite(values).all():  # a long double may be finite and too large
         raise ValueError(f"{name}: holds NaN or infinity; must be finite")
-    return values.astype(np.float64, copy=False)
+    return values
 
 
 def _image_shape(image_shape, D, name):
     """image_shape as imshow takes it, once it is known to hold D numbers, as each row of the named array."""
     shape = tuple(image_shape) if np.iterable(image_shape) else ()
-    whole = all(isinstance(size, Integral) and size > 0 for size in shape)
+    whole = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in shape)
     if not whole or len(shape) < 2 or shape[2:] not in ((), (1,), (3,)) or math.prod(shape) != D:
         must = f"must be (rows, columns[, 1 or 3]) with the product {D}, the numbers of a picture in {name}"
         raise ValueError(f"image_shape={image_shape}; {must}")
@@ -513,7 +521,7 @@ def _saved(fig, path):
     """Return fig, written to path unless that is None."""
     if path is not None:
         kind = _path("path", path).suffix[1:].lower()
-        if kind not in fig.canvas.get_supported_filetypes():
+        if kind not in fig.canvas.get_supported_filetypes() or kind == "pgf":  # which needs LaTeX
             raise ValueError(f"path={str(path)!r}; must end in .png, .pdf, .svg or the like")
         picture = io.BytesIO()  # a full disk would make matplotlib's own writing fail in many ways
         fig.savefig(picture, format=kind)

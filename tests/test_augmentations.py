@@ -105,6 +105,16 @@ def test_distorted_images_differ_from_each_other_in_every_part_of_a_large_batch(
     assert len({image.tobytes() for image in result}) == 250
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i8", "f2"])
+def test_distort_of_other_types_is_that_of_floats_rounded(dtype):
+    top = 100 if dtype == "i1" else 255
+    images = np.random.default_rng(0).integers(0, top, (5, 9, 8, 3)).astype(dtype)
+    expected = distort(images.astype(float), np.random.default_rng(1), elastic=1)
+    found = distort(images, np.random.default_rng(1), elastic=1)
+    assert found.dtype == images.dtype
+    np.testing.assert_allclose(found, expected, atol=0.5 if dtype != "f2" else 0.2)
+
+
 def test_drop_inputs_keeps_the_mean(rng):
     result = drop_inputs(np.ones((200, 30, 30), np.float32), rng, p=0.2)
     np.testing.assert_allclose(np.unique(result), [0, 1.25])

@@ -1,6 +1,8 @@
 """Augmentation, callbacks, the best epoch, and training that is interrupted and goes on."""
 
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -311,6 +313,17 @@ def test_augment_must_keep_the_shape(augment, error):
 # ---- callback and keep_best
 
 
+@pytest.mark.parametrize("answer", [1, "no", np.ones(3), [], None, np.False_])
+def test_only_true_stops(answer):
+    history = build().train(X, y, X_val, y_val, epochs=2, callback=lambda net, history: answer)
+    assert len(history["val_acc_history"]) == 2
+
+
+def test_a_callback_must_not_change_the_dtype():
+    with pytest.raises(ValueError, match="dtype must stay float32"):
+        build().train(X, y, X_val, y_val, callback=lambda net, _: setattr(net, "dtype", np.float64))
+
+
 def test_callback_comes_after_each_epoch_and_can_stop():
     lengths = []
 
@@ -346,10 +359,66 @@ def test_what_a_callback_adds_to_the_history_does_no_harm(tmp_path):
 
     def note(net, history):
         history.setdefault("notes", []).append({"at": len(history["loss_history"])})
+        history.setdefault("my_history", []).append(None)
+        history[5] = "five"
 
     options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": path}
     build().train(X, y, X_val, y_val, epochs=2, callback=note, **options)
     build().train(X, y, X_val, y_val, epochs=3, resume=True, **options)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda history: history["val_acc_history"].append(0.5),
+        lambda history: history["loss_history"].append([1.0, 2.0]),
+        lambda history: history["val_loss_history"].__setitem__(-1, None),
+        lambda history: history["loss_history"].clear(),
+        lambda history: history.clear(),
+        lambda history: history.update(val_acc_history=np.zeros(1)),
+    ],
+)
+def test_a_history_that_a_callback_spoils_is_not_written(spoil, tmp_path):
+    """It could not be gone on from; that is to be said at once, not after hours of training."""
+    path = tmp_path / "checkpoint.npz"
+    options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": path}
+    build().train(X, y, X_val, y_val, epochs=1, **options)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="history"):
+        build().train(X, y, X_val, y_val, epochs=2, callback=lambda net, history: spoil(history), **options)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_a_killed_training_left_is_removed(tmp_path):
+    left, other = tmp_path / "c[1].npz.0123abcd.part", tmp_path / "c[1].npz.backup.part"
+    left.write_bytes(b"half"), other.write_bytes(b"mine")
+    build().train(X, y, X_val, y_val, epochs=1, checkpoint=tmp_path / "c[1].npz")
+    assert not left.exists() and other.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no named pipes in folders")
+def test_only_ordinary_files_are_replaced_and_their_permissions_stay(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe is not an ordinary file"):
+        build().save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    build().save(tmp_path / "net")
+    (tmp_path / "net").chmod(0o600)
+    build().save(tmp_path / "net")
+    assert (tmp_path / "net").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "pipe"]
+
+
+def test_two_threads_that_save_to_one_path(tmp_path):
+    """A reader finds one net or the other, whole."""
+    path, nets = tmp_path / "net.npz", [build(), build()]
+    nets[0].save(path)
+    threads = [threading.Thread(target=lambda net=net: [net.save(path) for _ in range(30)]) for net in nets]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        TwoLayerNet.load(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.npz"]
 
 
 def test_steps_that_end_no_epoch_are_refused(tmp_path):

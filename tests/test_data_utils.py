@@ -97,6 +97,14 @@ def test_idx_bytes_are_the_documented_ones(tmp_path):
     np.testing.assert_array_equal(read_idx(tmp_path / "y.gz"), array)
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_is_written_can_be_read(tmp_path, suffix):
+    """Also an array that gzip makes so small that it would be taken for a bomb."""
+    array = np.zeros((51_200, 784), np.uint8)
+    write_idx(tmp_path / f"x{suffix}", array)
+    assert read_idx(tmp_path / f"x{suffix}").shape == array.shape
+
+
 def test_idx_gzip_depends_on_the_array_only(tmp_path, monkeypatch):
     array = np.arange(100, dtype=np.uint8)
     write_idx(tmp_path / "x.gz", array)

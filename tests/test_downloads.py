@@ -71,6 +71,8 @@ def server():
         "drip": drip,
         "drip-headers": drip_headers,
         "chunked": chunked,
+        "drip-chunk-size": drip_chunk_size,
+        "endless-trailers": endless_trailers,
         "empty": lambda handler, content: send(handler, b""),
         "no-content": lambda handler, content: send(handler, b"", 204),
         "part": lambda handler, content: send(handler, content, 206),
@@ -138,6 +140,24 @@ def chunked(handler, content):
         chunk = content[i : i + 1000]
         handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
     handler.wfile.write(b"0\r\n\r\n")
+
+
+def drip_chunk_size(handler, content):
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for byte in b"1;" + 200 * b"a":
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.02)
+
+
+def endless_trailers(handler, content):
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%s\r\n0\r\n" % (len(content), content))
+    while True:
+        handler.wfile.write(b"more: and more\r\n" * 1000)
 
 
 def drip(handler, content):
@@ -234,7 +254,9 @@ def test_the_folder_is_where_load_dataset_looks(mnist, tmp_path, monkeypatch):
     assert len(load_dataset("mnist", validation=0).X_train) == 40
 
 
-@pytest.mark.parametrize("first", ["chunked", "redirect", "503-once", "cut", "cut-ranged"])
+@pytest.mark.parametrize(
+    "first", ["chunked", "endless-trailers", "redirect", "503-once", "cut", "cut-ranged"]
+)
 def test_one_server_that_gets_there(server, mnist, tmp_path, first):
     mnist(first)
     folder = download("mnist", tmp_path)
@@ -348,9 +370,10 @@ def test_a_server_that_only_drips_is_given_up(mnist, tmp_path, monkeypatch):
     mnist("drip")
     with pytest.raises(ConnectionError, match="sends less than 2000 bytes a second"):
         download("mnist", tmp_path)
-    mnist("drip-headers")
-    with pytest.raises(ConnectionError, match=r"no answer within 0\.2 seconds"):
-        download("mnist", tmp_path)
+    for server, what in (("drip-headers", "no answer"), ("drip-chunk-size", "no more")):
+        mnist(server)
+        with pytest.raises(ConnectionError, match=rf"{what} within 0\.2 seconds"):
+            download("mnist", tmp_path)
 
 
 def test_when_the_disk_is_full_no_other_mirror_is_tried(server, mnist, tmp_path, monkeypatch):

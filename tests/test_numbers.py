@@ -101,6 +101,25 @@ def test_scores_of_any_size(size, criterion):
 
 
 @both
+@pytest.mark.parametrize(
+    ("size", "reg"), [(1e160, 1e-200), (1e-170, 1e300), (1e-3, 1e308), (0, 1e308), (1e150, 1e-10)]
+)
+def test_penalties_of_any_size(size, reg, criterion):
+    net, X, y = a_net(criterion=criterion)
+    net.params["W1"] *= size
+    net.params["W2"] *= min(1, size)
+    net.params["W2"][0, 0] = 0
+    net.params["b1"][:] = net.params["b2"][:] = 0
+    compare(net, 0 * X, y, reg)
+
+
+def test_a_penalty_in_single_precision():
+    net = TwoLayerNet(1, 1, 1, dtype=np.float32)
+    net.params["W1"][:], net.params["W2"][:] = 1e20, -1e-30
+    assert net.loss([[0]], [0], 1e-5)[0] == pytest.approx(float(np.float32(1e20)) ** 2 * 1e-5, rel=1e-15)
+
+
+@both
 @pytest.mark.parametrize("margin", [0, 1e-9, 1, 20, 40, 200, 700])
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_sure_nets(label, margin, criterion):

@@ -1,9 +1,11 @@
+import copy
 import csv
 import dataclasses
 import json
 import math
 import multiprocessing
 import os
+import re
 import select
 import shutil
 import signal
@@ -52,6 +54,15 @@ def swept(data, tmp_path_factory):
         trials = tune.sweep(data, **GRID, epochs=2, workers=2, out=out, seed=3, verbose=False)
         assert dict(os.environ) == before
     return trials, out
+
+
+@pytest.fixture(scope="module")
+def reported(swept, data, tmp_path_factory):
+    """The same folder after a report, with best.json and pictures."""
+    out = tmp_path_factory.mktemp("reported") / "out"
+    shutil.copytree(swept[1], out)
+    tune.report(out, data)
+    return out
 
 
 def rows(path):
@@ -540,10 +551,28 @@ def test_draws_from_lists_too_long_for_a_grid(data):
     assert len({(t["hidden_size"], t["learning_rate"], t["reg"], t["dropout"]) for t in trials}) == 3
 
 
-def test_a_net_too_large_for_the_memory_fails_alone(data, capsys):
-    with ThreadPoolExecutor(1) as executor:
-        trials = tune.sweep(data, **{**FEW, "hidden": [2, 10**11]}, executor=executor, host="127.0.0.1")
-    assert [t["status"] for t in trials] == ["ok", "failed"] and "hidden_size" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("X_train", lambda a: a.astype(object)),
+        ("y_train", lambda a: np.ma.array(a)),
+        ("X_val", lambda a: None),
+        ("y_val", lambda a: a[:-1]),
+        ("X_test", lambda a: a[:, :-1]),
+        ("y_test", lambda a: a.tolist()),
+    ],
+)
+def test_a_dataset_that_is_none_is_named(part, change, data):
+    spoiled = copy.copy(data)
+    setattr(spoiled, part, change(getattr(data, part)))
+    with pytest.raises((TypeError, ValueError), match=rf"data\.{part} "):
+        tune.sweep(spoiled, **FEW)
+
+
+def test_a_net_too_large_for_the_memory_is_refused_before_training(data, tmp_path):
+    with pytest.raises(ValueError, match="hidden_size must be small enough for the memory"):
+        tune.sweep(data, **{**FEW, "hidden": [2, 10**11]}, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_draws(data):
@@ -844,7 +873,7 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
     (tmp_path / "trials.csv").write_text("\n".join([*lines[:2], *lines[3:]]) + "\n")
     (tmp_path / "trials" / "0003.npz").unlink()
     (tmp_path / "best.npz").unlink()
-    (tmp_path / "trials.csv.99.part").write_text("half")
+    (tmp_path / "trials.csv.0123abcd.part").write_text("half")
     executor = Planted(lambda *_: None)
     again = tune.sweep(data, **options, executor=executor)
     assert sum(executor.attempts.values()) == 2 and timeless(tmp_path / "trials.csv") == whole
@@ -867,11 +896,14 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
 
 
 def test_other_files_in_the_folder_are_left_alone(data, tmp_path):
-    for name in ("film.part", ".secret.tmp"):
-        (tmp_path / name).write_text("mine")
+    others = ["film.part", ".secret", "best.npz.2024.part", "notes.json.old.part", "trials/patient.pdf.part"]
     with ThreadPoolExecutor(1) as executor:
+        (tmp_path / ".secret").write_text("mine")
         tune.sweep(data, **FEW, executor=executor, out=tmp_path)
-    assert {"film.part", ".secret.tmp"} <= {path.name for path in tmp_path.iterdir()}
+        for name in others:
+            (tmp_path / name).write_text("mine")
+        tune.sweep(data, **FEW, executor=executor, out=tmp_path)
+    assert all((tmp_path / name).read_text() == "mine" for name in others)
 
 
 @linux
@@ -884,16 +916,55 @@ def test_forked_workers_do_not_keep_the_folder(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("sweep.json", "{}"), ("sweep.json", "[1]"), ("trials/0001.json", '{"a": 1}'), ("best.json", "[]")],
-)
-def test_a_damaged_folder_is_named(name, text, swept, data, tmp_path, capsys):
-    shutil.copytree(swept[1], tmp_path / "out")
-    tune.report(tmp_path / "out", data)
-    (tmp_path / "out" / name).write_text(text)
-    with pytest.raises(SystemExit):
+    ("name", "old", "new"),
+    [
+        ("sweep.json", ".+", "{}"),
+        ("sweep.json", ".+", "[1]"),
+        ("sweep.json", ".+", "[" * 100_000),
+        ("sweep.json", '"trials": [0-9]+', '"trials": null'),
+        ("sweep.json", '"format": 1', '"format": 2'),
+        ("trials/0001.json", ".+", '{"a": 1}'),
+        ("trials/0001.json", '("val_acc_history": ).*?]', "\\1[0.5]"),
+        ("best.json", ".+", "[]"),
+        ("best.json", '"test_acc": [0-9.]+', '"test_acc": 9'),
+        ("best.json", '"test_acc": [0-9.]+', '"test_acc": "all"'),
+        ("best.json", ',\\s*"test_images": [0-9]+', ""),
+        ("trials.csv", "\n$", ""),
+        ("trials.csv", "(\n1,.*\n)", "\\1\\1"),
+        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\g<1>5.0"),
+        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\g<1>0,93"),
+        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\1"),
+        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\1abc"),
+        ("trials.csv", "(\n1,.*,)[0-9.e-]+(?=\n)", "\\1x"),
+        ("trials.csv", "(\n1,.*),ok,", "\\1,fine,"),
+        ("trials.csv", "(?s).+", "\0" * 1000),
+    ],
+)  # fmt: skip
+def test_a_damaged_folder_is_named(name, old, new, reported, tmp_path, capsys):
+    shutil.copytree(reported, tmp_path / "out")
+    path = tmp_path / "out" / name
+    text, count = re.subn(old, new, path.read_text(), count=1, flags=re.DOTALL if old == ".+" else 0)
+    assert count == 1
+    path.write_text(text)
+    with pytest.raises(SystemExit) as stopped:
         tune.main(["--report", str(tmp_path / "out")])
-    assert f"{tmp_path / 'out' / name}: damaged" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and str(path) in said and re.search("damaged|does not tell", said), said
+
+
+def test_the_best_net_is_looked_after(reported, data, tmp_path):
+    shutil.copytree(reported, tmp_path / "out")
+    path = tmp_path / "out" / "best.npz"
+    whole = path.read_bytes()
+    for content in (whole[:99], (tmp_path / "out" / "trials" / "0001.npz").read_bytes(), None):
+        path.unlink() if content is None else path.write_bytes(content)
+        tune.report(tmp_path / "out", data)
+        assert path.read_bytes() == whole
+    other = min((tmp_path / "out" / "trials").glob("*.npz"), key=lambda p: p.stat().st_size)
+    largest = max((tmp_path / "out" / "trials").glob("*.npz"), key=lambda p: p.stat().st_size)
+    shutil.copy(other, largest)
+    with pytest.raises(ValueError, match=rf"{largest.name} is not the net"):
+        tune.report(tmp_path / "out", data)
 
 
 @pytest.mark.parametrize(

@@ -698,7 +698,9 @@ def test_many_hidden_sizes_wrap_and_stay_in_reach(tmp_path):
 
 def points(ax):
     """Where the markers of a scatter plot lie, with their areas, but for those of the legend."""
-    return [(*c.get_offsets()[0], c.get_sizes()[0]) for c in ax.collections if len(c.get_offsets()) == 1]
+    collections = [(c.get_offsets(), c.get_sizes()) for c in ax.collections]
+    return [(*place, area) for places, areas in collections
+            for place, area in zip(places, np.broadcast_to(areas, len(places)), strict=True)]  # fmt: skip
 
 
 def test_long_axes_become_a_scatter_plot(tmp_path):
@@ -746,6 +748,20 @@ def test_scatter_plot_of_odd_values(regs, tmp_path):
     ax = plot_sweep(trials, path=tmp_path / "a.png").axes[0]
     low, high = ax.get_ylim()
     assert all(low < p[1] < high and np.isfinite(p).all() for p in points(ax))
+
+
+def test_trials_with_numbers_of_numpy_and_of_many_sizes(tmp_path):
+    """Not a map for each of a thousand sizes, which would take minutes."""
+    plot_sweep([trial(np.int64(4), np.float32(0.1), np.float64(0))])
+    fig = plot_sweep([trial(i, 0.1, 0.1) for i in range(1, 1001)], path=tmp_path / "a.png")
+    assert len(points(fig.axes[0])) == 1002 and len(fig.axes) == 1  # with the best one's frame and star
+
+
+def test_names_are_no_formulas(tmp_path):
+    plot_history(history(), title=r"$\foo$", path=tmp_path / "a.png")
+    trials = [{**trial(), "optimizer": name, "history": history()} for name in (r"$\foo$", r"$\bar$")]
+    plot_curves(trials, path=tmp_path / "a.png")
+    plot_sweep(trials, path=tmp_path / "a.png")
 
 
 def test_scatter_plot_in_which_all_diverged(tmp_path):
