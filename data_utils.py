@@ -40,7 +40,6 @@ import numpy as np
 
 from two_layer_net import (
     _array,
-    _check_room,
     _choice,
     _dtype,
     _flag,
@@ -48,6 +47,7 @@ from two_layer_net import (
     _path,
     _read_npz,
     _replacing,
+    _room,
     _write_npz,
 )
 
@@ -266,7 +266,7 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
     16 bits a channel are rounded to 8, PNG with 2 or 4 bits is refused; the orientation noted in a
     photograph's EXIF data is not applied. Raises FileNotFoundError without the directory; ValueError, naming
     the folder or file, for images that differ in size, are transparent, damaged or of another format, and
-    where none of a class is left to train on; ValueError or TypeError for a bad argument.
+    where none of a class is left to train on; ValueError, TypeError or MemoryError for a bad argument.
     """
     directory = Path(os.path.expanduser(_path("directory", directory)))
     normalize, dtype = _check_how(normalize, dtype)
@@ -274,8 +274,9 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
         if not isinstance(size, tuple | list) or len(size) != 2:
             raise ValueError(f"size must be (rows, columns), got {size!r}")
         size = tuple(_number("size", n, "[1, inf)", Integral) for n in size)
-        _check_room("size", size, *size, 3)
-    if _number("validation", validation, "[0, 1)") + _number("test", test, "[0, 1)") >= 1:
+        _room("size", size, *size, 3)
+    validation, test = _number("validation", validation, "[0, 1)"), _number("test", test, "[0, 1)")
+    if validation + test >= 1:
         raise ValueError(f"validation and test must be below 1 together, got {validation} and {test}")
     rng = np.random.default_rng(_number("seed", seed, "[0, inf)", Integral))
 
@@ -326,7 +327,7 @@ def _read_image(path, size):
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged file can lead to any
-        raise ValueError(f"{path}: damaged, or no image ({type(error).__name__}: {error})") from error
+        raise ValueError(f"{path}: damaged, or no image: {error!r}") from error
     white = 255 if image.dtype == np.uint8 else 1  # imread gives PNG as 0..1
     if image.max() > white:
         raise ValueError(f"{path}: has 2 or 4 bits a pixel, which matplotlib misreads; save it with 8")
@@ -422,7 +423,7 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     """Turn integer labels y, (N,), into rows (N, num_classes) of real `dtype`: 1 at the label, else 0.
 
     num_classes defaults to the largest label + 1. Raises ValueError for labels outside 0..num_classes-1,
-    TypeError for labels that are not integers.
+    TypeError for labels that are not integers, MemoryError for too many classes.
     """
     y = _array("y", y)
     if y.dtype.kind not in "iu":
@@ -440,7 +441,7 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     wrong = (y < 0) | (y >= C)
     if wrong.any():
         raise ValueError(f"y must lie in 0..num_classes-1, num_classes={C}; got {y[wrong][:5]}")
-    _check_room("num_classes", C, len(y), C, dtype=dtype)
+    _room("num_classes", C, len(y), C, dtype=dtype)
     Y = np.zeros((len(y), C), dtype)
     Y[np.arange(len(y)), y] = 1
     return Y
@@ -680,8 +681,7 @@ def _read_cifar10(folder, part):
             if not isinstance(rows, np.ndarray) or rows.shape != (len(y), 3072):
                 raise ValueError(f"its data is not an array of shape ({len(y)}, 3072)")
         except Exception as error:  # a damaged file can lead to any; the answer is to be one
-            what = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{path}: damaged, or no CIFAR-10 batch ({what})") from error
+            raise ValueError(f"{path}: damaged, or no CIFAR-10 batch: {error!r}") from error
         # a row holds the red of all pixels, then their green, then their blue
         images.append(np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)))
         labels.append(np.array(y, np.int64))
@@ -767,8 +767,7 @@ def _read_svhn(folder, part):
                 got = f"{X.dtype} {X.shape} and {y.dtype} {content['y'].shape}"
                 raise ValueError(f"X must be uint8 (32, 32, 3, N) and y N integers 1..10, got {got}")
         except Exception as error:  # scipy raises many kinds for a damaged file; the answer is to be one
-            what = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{path}: damaged, or not SVHN's ({what})") from error
+            raise ValueError(f"{path}: damaged, or not SVHN's: {error!r}") from error
     return np.ascontiguousarray(X.transpose(3, 0, 1, 2)), y.astype(np.int64) % 10  # 10 means digit 0
 
 

@@ -53,17 +53,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from data_utils import _DATASETS, Dataset, load_dataset, load_transform
-from two_layer_net import (
-    ACTIVATIONS,
-    OPTIMIZERS,
-    PART,
-    TwoLayerNet,
-    _check_room,
-    _flag,
-    _number,
-    _path,
-    _replacing,
-)
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, PART, TwoLayerNet, _flag, _number, _path, _replacing, _room
 
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
@@ -110,7 +100,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         import this module and fetch the data, once each, from this process, at the address `host` (default:
         that of this machine; unencrypted, to those who know a random key).
     out : folder for the results (README lists the files), brought up to date after each trial; default: none.
-        If it holds part of this very sweep, only what is missing is run.
+        If it holds part of this very sweep, only what is missing is run. It must hold nothing else.
     verbose : print a line a trial, and on a terminal one that tells the time left.
 
     Returns a list of dicts, best validation accuracy first (then lowest validation loss): "trial" (its
@@ -124,11 +114,13 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         data = load_dataset(data)
     given = {"hidden": hidden, "lr": lr, "reg": reg, "activation": activation, "dropout": dropout,
              "optimizer": optimizer, "std": std, "batch_size": batch_size, "decay": decay}  # fmt: skip
-    workers, count = _cores() if workers is None else workers, 1 if trials is None else trials
-    for name, value in (("workers", workers), ("trials", count)):
-        _number(name, value, f"[1, {MOST})", Integral)
-    _number("epochs", epochs, "[1, 1e9)", Integral)
-    _number("seed", seed, "[0, inf)", Integral)
+    workers = _cores() if workers is None else workers
+    workers = _number("workers", workers, f"[1, {MOST})", Integral)
+    trials = trials if trials is None else _number("trials", trials, f"[1, {MOST})", Integral)
+    epochs, seed = (
+        _number("epochs", epochs, "[1, 1e9)", Integral),
+        _number("seed", seed, "[0, inf)", Integral),
+    )
     usable = callable(getattr(executor, "submit", None)) and not isinstance(executor, type)
     if executor is not None and not usable:
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
@@ -140,13 +132,13 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     out = None if out is None else _path("out", out)
     _check_dataset(data)
     given = {name: _checked(name, values) for name, values in given.items()}
-    _let_the_class_check(given, seed, data.X_train.shape[1] + len(data.class_names))
+    _let_the_class_check(given, seed, data.mean.size + len(data.class_names))
     drawn = _draw(given, trials, seed)
     rungs, size = [epochs], len(drawn)
     while halving and 3 ** len(rungs) <= min(epochs, size):
         rungs.insert(0, math.ceil(epochs / 3 ** len(rungs)))
     plan = {"format": 1, "dataset": data.name, "data_checksum": _checksum(data), **given, "trials": size,
-            "epochs": epochs, "halving": halving,  "seed": seed}  # fmt: skip
+            "epochs": epochs, "halving": halving, "seed": seed}  # fmt: skip
     new = {"epochs": 0, "status": "waiting", **dict.fromkeys(MEASURES, math.nan), "seconds": 0.0,
            "history": None, "net": None, "checkpoint": b""}  # fmt: skip
     trials = [{"trial": i, **settings, **new} for i, settings in enumerate(drawn, 1)]
@@ -202,15 +194,12 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 def _check_dataset(data):
     if not isinstance(data, Dataset):
         raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
-    for part in ("train", "val", "test"):
-        X, y = getattr(data, f"X_{part}"), getattr(data, f"y_{part}")
-        if not all(type(a) is np.ndarray and a.dtype.kind in "fiu" for a in (X, y)):
-            raise TypeError(f"data.X_{part} and data.y_{part} must be arrays of numbers")
-        if X.ndim != 2 or X.shape[1] != data.mean.size or y.shape != X.shape[:1]:
-            shape = f"(N, {data.mean.size}) and (N,), got {X.shape} and {y.shape}"
-            raise ValueError(f"data.X_{part} and data.y_{part} must have shapes {shape}")
-    if not len(data.X_val):
+    if np.size(data.y_val) == 0:
         raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
+    net = TwoLayerNet(data.mean.size, 1, len(data.class_names), "zeros", dtype=data.mean.dtype)
+    for part in ("train", "val", "test") if np.size(data.y_test) else ("train", "val"):
+        names = f"data.X_{part}", f"data.y_{part}"
+        net._check_data(getattr(data, f"X_{part}"), getattr(data, f"y_{part}"), *names)
 
 
 def _cores():
@@ -222,12 +211,7 @@ def _checked(name, values):
     """The values of one setting: a Range, or a list of Python's own numbers and strings."""
     if name == "batch_size" and isinstance(values, Real):
         values = [values]
-    if (
-        isinstance(values, str)
-        or not np.iterable(values)
-        or not hasattr(values, "__len__")
-        or not len(values)
-    ):
+    if isinstance(values, str) or not (np.iterable(values) and hasattr(values, "__len__") and len(values)):
         raise ValueError(f"{name} must be a list of at least one value, such as [{values!r}], got {values!r}")
     if len(values) >= MOST:
         raise ValueError(f"{name} must have fewer than {MOST} values, got {len(values)}")
@@ -258,7 +242,7 @@ def _let_the_class_check(given, seed, width):
         for value in given[name]:  # of a Range, its ends
             try:
                 if name == "hidden" and isinstance(value, Integral) and value > 1:
-                    _check_room("hidden_size", value, width, value)
+                    _room("hidden_size", value, width, value)
                     value = 1  # so that it does not take long
                 _train(rows * 2, 1, {**good, column: value}, seed, 1)
             except (ValueError, TypeError, MemoryError) as error:
@@ -459,8 +443,7 @@ def _read_trials(out):
         if not text.endswith("\n") or len({row["trial"] for row in rows}) < len(rows):
             raise ValueError("its last line is not whole, or a trial has two")
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path} is damaged or was saved by another program ({what}); without it all "
+        raise ValueError(f"{path} is damaged or was saved by another program ({error!r}); without it all "
                          "trials are trained again") from error  # fmt: skip
     for trial in rows:
         history, net, checkpoint = _files(out, trial)
@@ -468,28 +451,27 @@ def _read_trials(out):
         trial["history"] = _json(history, *keys) if history.exists() else None
         trial["net"] = TwoLayerNet.load(net) if net.exists() else None
         trial["checkpoint"] = checkpoint.read_bytes() if checkpoint.exists() else b""
-        if trial["status"] != "ok" or (trial["history"] and trial["net"]):
-            trials.append(trial)
-        if trial["status"] == "ok" and trial["history"] and trial["net"]:
-            seen = trial["history"]["val_acc_history"][: trial["epochs"]]
-            if len(seen) < trial["epochs"] or seen[-1] != trial["val_acc"]:
+        if trial["status"] == "ok":
+            if not (trial["history"] and trial["net"]):
+                continue
+            seen = trial["history"]["val_acc_history"]
+            if not isinstance(seen, list) or trial["val_acc"] not in seen[trial["epochs"] - 1 :][:1]:
                 raise ValueError(f"{history} does not tell of the trial in {path}")
             if trial["net"].hidden_size != trial["hidden_size"]:
                 raise ValueError(f"{net} is not the net of the trial in {path}")
+        trials.append(trial)
     return trials
 
 
 def _check_row(row):
-    """See that numbers are where they belong; the settings are compared with those that sweep.json says."""
-    _number("trial", row["trial"], "[1, inf)", Integral)
-    _number("epochs", row["epochs"], "[0, inf)", Integral)
-    _number("seconds", row["seconds"], "[0, inf)")
+    """See that numbers are where they belong; a sweep also compares the settings with its own."""
     if row["status"] not in ("ok", "diverged", "failed"):
         raise ValueError(f"status must be ok, diverged or failed, got {row['status']!r}")
-    if row["status"] == "ok":
-        _number("epochs", row["epochs"], "[1, inf)", Integral)
-        for name in MEASURES:
-            _number(name, row[name], "[0, inf)" if name == "val_loss" else "[0, 1.0001)")
+    ok = row["status"] == "ok"
+    for name in ("trial", "hidden_size", "epochs"):
+        _number(name, row[name], "[0, inf)" if name == "epochs" and not ok else "[1, inf)", Integral)
+    for name in ("learning_rate", "reg", "seconds", *(MEASURES if ok else ())):
+        _number(name, row[name], "[0, 1.0001)" if name in ("val_acc", "train_acc") else "[0, inf)")
 
 
 def _parsed(text):
@@ -554,7 +536,10 @@ def _json(path, *keys):
 
 
 def load_sweep(out):
-    """The trials in the folder of a sweep, finished or not, as sweep() returns them."""
+    """The trials in the folder of a sweep, finished or not, as sweep() returns them.
+
+    FileNotFoundError where there is none; ValueError, naming the file, where one is damaged.
+    """
     out = _path("out", out)
     _planned(out)
     return _public(_read_trials(out))
@@ -646,23 +631,31 @@ class WorkerPool(Executor):
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """End the processes: when all tasks are done, or with wait=False at once."""
-        if not wait:
-            # first, as a second signal may end this process at any moment and killed ones cannot do it
+        try:
+            if not wait:
+                self._kill()
+            self._threads.shutdown(cancel_futures=cancel_futures or not wait)
+            while not self._idle.empty():
+                process, pipe = self._idle.get()
+                with suppress(OSError):
+                    pipe.send_bytes(b"")
+                process.join()
+                pipe.close()
+        except BaseException:  # Ctrl-C while it waits
+            self._kill()
+            raise
+        finally:
+            for name, value in self._before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
             shutil.rmtree(self.folder, ignore_errors=True)
-            with self._lock:
-                self._closing.set()
-                for process in list(self._processes):  # threads discard those that have died
-                    process.kill()
-        self._threads.shutdown(cancel_futures=cancel_futures or not wait)
-        while not self._idle.empty():
-            process, pipe = self._idle.get()
-            with suppress(OSError):
-                pipe.send_bytes(b"")
-            process.join()
-            pipe.close()
-        for name, value in self._before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+    def _kill(self):
+        # first, as a second signal may end this process at any moment and killed ones cannot do it
         shutil.rmtree(self.folder, ignore_errors=True)
+        with self._lock:
+            self._closing.set()
+            for process in list(self._processes):  # threads discard those that have died
+                process.kill()
 
     def __exit__(self, kind, *_):
         self.shutdown(wait=kind is None)
@@ -828,7 +821,7 @@ def _width():
 
 
 def report(out, data=None):
-    """Print the best trials of the sweep in the folder `out` and bring its pictures up to date.
+    """Print the best trials of the sweep in the folder `out`; bring its pictures and best.npz up to date.
 
     data : the Dataset, to measure the test accuracy of the best trial, unless best.json has it from before.
     Returns the exit code: 1 if no trial is ok or if some are missing or failed, else 0.
@@ -863,7 +856,7 @@ def report(out, data=None):
             _number("test_images", best.get("test_images"), "[1, inf)", Integral)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{out / 'best.json'}: damaged: {error}") from error
-    elif data is not None:
+    elif data is not None and np.size(data.y_test):
         best["test_acc"] = float(np.mean(trials[0]["net"].predict(data.X_test) == data.y_test))
         best["test_images"] = len(data.y_test)
         _write(out / "best.json", json.dumps(best, indent=1))

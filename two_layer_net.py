@@ -64,7 +64,7 @@ class TwoLayerNet:
 
     `params` is the dict of parameters: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); arrays of the same shapes
     may be assigned to its keys, during training only by train's callback. Wrong values raise ValueError,
-    wrong types TypeError.
+    wrong types TypeError, sizes beyond the memory MemoryError.
     """
 
     def __init__(self, input_size, hidden_size, output_size, std=1e-4, *, activation="relu", leak=0.01,
@@ -73,7 +73,7 @@ class TwoLayerNet:
         self.activation, self.leak, self.dropout, self.criterion = activation, leak, dropout, criterion
         self.dtype, self.rng, self.params = dtype, rng, {}
         D, H, C = self._check_options()
-        _check_room("input_size, hidden_size, output_size", (D, H, C), D + C + 2, H)
+        _room("input_size, hidden_size, output_size", (D, H, C), D + C + 2, H)
         random = self.rng or np.random
         for i, fan_in, fan_out in ((1, D, H), (2, H, C)):
             xavier, he = math.sqrt(2 / (fan_in + fan_out)), math.sqrt(2 / fan_in)
@@ -228,12 +228,8 @@ class TwoLayerNet:
         """reg * (sum(W1**2) + sum(W2**2)), right even where single squares overflow or vanish."""
         total = 0.0
         for W in (self.params["W1"], self.params["W2"]) if reg else ():
-            squares = float(np.vdot(W, W))
-            if SMALL[W.dtype] < squares < math.inf:
-                total += reg * squares
-            elif W.any():
-                largest = float(np.abs(W).max())
-                total += reg * largest * largest * float(np.square(W / largest).sum(dtype=float))
+            largest = float(np.abs(W).max()) or 1.0
+            total += reg * largest * largest * float(np.square(W / largest).sum(dtype=float))
         return total
 
     # ---- training
@@ -258,6 +254,7 @@ class TwoLayerNet:
         augment : function (X_batch, rng) -> X_batch, called at each step. Its rows have the shape they have
             in X; rng is the net's Generator, or the module np.random where the net has none.
         callback : function (net, history), called after each epoch; training stops when it returns True.
+            The history must keep its lists; others may be added to it.
         checkpoint : path of a file that is written after each epoch and holds all that is needed to go on.
         resume : go on from the file `checkpoint` if there is one. The end has the same bits as without the
             interruption. num_iters or epochs may be larger than before unless learning_rate is a function.
@@ -288,12 +285,12 @@ class TwoLayerNet:
         else:
             raise ValueError(f"give num_iters or epochs, not both: got {num_iters=}, {epochs=}")
         shape = batch_size if epochs is None else min(batch_size, N), self.input_size + 3 * self.hidden_size
-        _check_room("batch_size", batch_size, *shape, dtype=self.dtype)
+        _room("batch_size", batch_size, *shape, dtype=self.dtype)
         for name, function in (("augment", augment), ("callback", callback)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function or None, got {function!r}")
-        for name, flag in (("verbose", verbose), ("resume", resume), ("keep_best", keep_best)):
-            _flag(name, flag)
+        verbose, resume = _flag("verbose", verbose), _flag("resume", resume)
+        keep_best = _flag("keep_best", keep_best)
         _check_checkpoint(checkpoint, resume)
 
         # All parameters in one array, which is updated block by block: the operations of an update find a
@@ -316,7 +313,7 @@ class TwoLayerNet:
                 "loop": "num_iters" if epochs is None else "epochs", "steps": steps if schedule else None,
                 "learning_rate": rate, "learning_rate_decay": decay, "reg": reg, "batch_size": batch_size,
                 "optimizer": optimizer, **options, "augment": augment is not None,
-                "keep_best": bool(keep_best), "rows": (N, len(X_val)),
+                "keep_best": keep_best, "rows": (N, len(X_val)),
                 "checksums": [zlib.crc32(a) for a in (X, y, X_val, y_val)],
             }  # fmt: skip
             arrays = [theta, best, *state]
@@ -400,8 +397,11 @@ class TwoLayerNet:
     def _move_params_to(self, views):
         """Make params these views, with the numbers that params have."""
         self._check_params()
-        if views["W1"].dtype != self.dtype:
-            raise ValueError(f"dtype must stay {views['W1'].dtype} during training, got {self.dtype}")
+        for name, view in views.items():
+            w = self.params[name]
+            if (w.dtype, w.shape) != (view.dtype, view.shape):
+                must = f"dtype must stay {view.dtype} during training, the shape {view.shape}"
+                raise ValueError(f"params[{name!r}]: {must}; got {w.dtype} {w.shape}")
         if any(self.params[name] is not view for name, view in views.items()):
             copies = {name: self.params[name].copy() for name in views}  # they may be other ones of the views
             for name, view in views.items():
@@ -600,7 +600,8 @@ def _check_checkpoint(path, resume):
             raise ValueError("resume=True needs checkpoint, the path of the file to go on from; got None")
         return
     whole = Path(os.path.realpath(_path("checkpoint", path)))
-    if whole.is_dir() or not whole.parent.is_dir() or not os.access(whole.parent, os.W_OK):
+    fits = whole.parent.is_dir() and (whole.is_file() or not whole.exists())
+    if not fits or not os.access(whole.parent, os.W_OK):
         raise OSError(f"checkpoint={str(path)!r} must be a file in a folder that can be written to")
     for rest in whole.parent.glob(glob.escape(whole.name) + PART):  # of a training that was killed
         rest.unlink()
@@ -743,7 +744,7 @@ def _path(name, path):
     return Path(path)
 
 
-def _check_room(name, value, *shape, dtype=float):
+def _room(name, value, *shape, dtype=float):
     """Refuse an argument that asks for an array larger than all memory."""
     try:
         np.empty(shape, dtype)  # takes no time: memory is given only where it is written to
@@ -752,11 +753,9 @@ def _check_room(name, value, *shape, dtype=float):
 
 
 def _dtype(dtype):
-    name = dtype
-    if dtype is not None:  # which numpy takes for float64
-        with suppress(TypeError, ValueError):  # what is no dtype at all is refused below
-            name = np.dtype(dtype).name
-    return np.dtype(_choice("dtype", name, ("float64", "float32")))
+    with suppress(TypeError, ValueError, SyntaxError):  # what is no dtype at all is refused below
+        dtype = None if dtype is None else np.dtype(dtype).name  # numpy takes None for float64
+    return np.dtype(_choice("dtype", dtype, ("float64", "float32")))
 
 
 def _flag(name, value):
@@ -776,12 +775,14 @@ def _number(name, value, interval, kind=Real):
     if not isinstance(value, kind) or isinstance(value, bool):
         noun = "an integer" if kind is Integral else "a number"
         raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
-    value = value.item() if isinstance(value, np.generic) else value  # numpy's would widen or round others
+    try:
+        number = float(value)  # before it is compared: it may be rounded to the end of the interval
+    except OverflowError:
+        number = math.inf
     low, high = map(float, interval[1:-1].split(","))
-    high = min(high, 1.797e308)  # about the largest float: an integer beyond could not become one
-    if not (low < value < high or (value == low and interval[0] == "[")):
+    if not (low < number < high or (number == low and interval[0] == "[")):
         raise ValueError(f"{name} must be in {interval}, got {value!r}")
-    return int(value) if kind is Integral else float(value)
+    return int(value) if kind is Integral else number
 
 
 def _generator(rng):

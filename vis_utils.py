@@ -29,7 +29,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from two_layer_net import _array, _check_room, _number, _path, _replacing
+from two_layer_net import _array, _number, _path, _replacing, _room
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"  # from Okabe and Ito's palette for colour-blind readers
 COLORMAP = matplotlib.colormaps["viridis"]
@@ -65,7 +65,7 @@ def visualize_grid(Xs, ubound=255.0, padding=1):
     N, H, W = Xs.shape[:3]
     side = math.isqrt(N - 1) + 1  # ceil(sqrt(N))
     shape = side * (H + padding) - padding, side * (W + padding) - padding, *Xs.shape[3:]
-    _check_room("padding", padding, *shape)
+    _room("padding", padding, *shape)
     grid = np.zeros(shape)
     for i, image in enumerate(Xs):
         half = image / 2  # so that high - low cannot overflow

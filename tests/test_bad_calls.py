@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from concurrent.futures import Executor, Future
+from fractions import Fraction
 from pathlib import Path
 from unittest import mock
 
@@ -380,6 +381,12 @@ def test_a_path_that_cannot_be_written_is_named(path):
             save(path)
         assert ".part" not in str(caught.value)
     assert not list(Path(FOLDER.name).glob("*.part"))
+
+
+@pytest.mark.parametrize("value", [Fraction(10**20 - 1, 10**20), np.longdouble(1) - np.longdouble(1e-19)])
+def test_a_number_that_is_rounded_to_an_end_of_its_interval(value):
+    with pytest.raises(ValueError, match="dropout must be in"):
+        TwoLayerNet(4, 3, 2, dropout=value)
 
 
 def test_no_public_function_is_missing_here():

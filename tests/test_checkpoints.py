@@ -319,9 +319,17 @@ def test_only_true_stops(answer):
     assert len(history["val_acc_history"]) == 2
 
 
-def test_a_callback_must_not_change_the_dtype():
-    with pytest.raises(ValueError, match="dtype must stay float32"):
-        build().train(X, y, X_val, y_val, callback=lambda net, _: setattr(net, "dtype", np.float64))
+def smaller(net):
+    net.hidden_size = 1
+    net.params.update(W1=net.params["W1"][:, :1], b1=net.params["b1"][:1], W2=net.params["W2"][:1])
+
+
+@pytest.mark.parametrize("change", [lambda net: setattr(net, "dtype", np.float64), smaller])
+def test_a_callback_must_not_change_the_dtype_or_the_sizes(change):
+    with pytest.raises(
+        ValueError, match=r"params\['W1'\]: dtype must stay float32 during training, the shape"
+    ):
+        build().train(X, y, X_val, y_val, callback=lambda net, _: change(net))
 
 
 def test_callback_comes_after_each_epoch_and_can_stop():
@@ -401,6 +409,8 @@ def test_only_ordinary_files_are_replaced_and_their_permissions_stay(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe is not an ordinary file"):
         build().save(tmp_path / "pipe")
+    with pytest.raises(OSError, match="checkpoint="):
+        build().train(X, y, X_val, y_val, checkpoint=tmp_path / "pipe", resume=True)
     assert (tmp_path / "pipe").is_fifo()
     build().save(tmp_path / "net")
     (tmp_path / "net").chmod(0o600)

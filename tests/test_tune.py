@@ -559,7 +559,8 @@ def test_draws_from_lists_too_long_for_a_grid(data):
         ("X_val", lambda a: None),
         ("y_val", lambda a: a[:-1]),
         ("X_test", lambda a: a[:, :-1]),
-        ("y_test", lambda a: a.tolist()),
+        ("y_test", lambda a: a + 9),
+        ("X_train", lambda a: np.where(a == a.max(), np.nan, a)),
     ],
 )
 def test_a_dataset_that_is_none_is_named(part, change, data):
@@ -567,6 +568,19 @@ def test_a_dataset_that_is_none_is_named(part, change, data):
     setattr(spoiled, part, change(getattr(data, part)))
     with pytest.raises((TypeError, ValueError), match=rf"data\.{part} "):
         tune.sweep(spoiled, **FEW)
+
+
+def test_numbers_of_numpy_do_not_overflow(data):
+    grid = {**FEW, "hidden": [4, 300], "epochs": np.int8(2), "seed": np.uint8(3), "halving": True}
+    assert len(tune.sweep(data, **grid, executor=Planted(lambda *_: None))) == 2
+
+
+def test_a_dataset_without_test_rows(data, tmp_path, capsys):
+    without = copy.copy(data)
+    without.X_test, without.y_test = data.X_test[:0], data.y_test[:0]
+    tune.sweep(without, **FEW, executor=Planted(lambda *_: None), out=tmp_path)
+    assert tune.report(tmp_path, without) == 0
+    assert "test accuracy" not in capsys.readouterr().out and (tmp_path / "sweep.png").exists()
 
 
 def test_a_net_too_large_for_the_memory_is_refused_before_training(data, tmp_path):
@@ -937,6 +951,8 @@ def test_forked_workers_do_not_keep_the_folder(data, tmp_path):
         ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\1abc"),
         ("trials.csv", "(\n1,.*,)[0-9.e-]+(?=\n)", "\\1x"),
         ("trials.csv", "(\n1,.*),ok,", "\\1,fine,"),
+        ("trials.csv", "\n1,[0-9]+,[0-9.]+", "\n1,4,fast"),
+        ("trials/0001.json", '("val_acc_history": ).*?]', "\\g<1>5"),
         ("trials.csv", "(?s).+", "\0" * 1000),
     ],
 )  # fmt: skip
