@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
@@ -449,6 +450,16 @@ def uninterrupted(tmp_path_factory):
             trials = tune.sweep(data, **options, reg=[0.0], executor=executor, out=out, verbose=False)
         found[name] = timeless(out / "trials.csv"), trials[0]["net"].params["W1"].tobytes()
     return found
+
+
+@linux
+def test_ctrl_c_while_a_pool_waits_for_its_tasks():
+    pool = tune.WorkerPool(1)
+    future = pool.submit(time.sleep, 60)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        pool.shutdown()
+    assert isinstance(future.exception(5), BrokenExecutor) and not pool.folder.exists()
 
 
 @linux
