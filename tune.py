@@ -99,7 +99,8 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     executor : any concurrent.futures.Executor to run the trials on, in place of local processes. Its workers
         import this module and fetch the data, once each, from this process, at the address `host` (default:
         that of this machine; unencrypted, to those who know a random key).
-    out : folder for the results (README lists the files), brought up to date after each trial; default: none.
+    out : folder for the results (README lists the files), brought up to date after each trial; `report` adds
+        pictures and the test accuracy. Default: none.
         If it holds part of this very sweep, only what is missing is run. It must hold nothing else.
     verbose : print a line a trial, and on a terminal one that tells the time left.
 
@@ -800,7 +801,7 @@ def _announce(trials, trial, count, after, left):
     """Print a finished trial's line and below it, on a terminal only, one that the next call writes over."""
     end = f"best {_outcome(min(trials, key=_rank))}  {int(left) // 60}:{int(left) % 60:02} left"
     line = f"{count}  {_describe(trial, trials)}{after}  {end}"
-    if not sys.stdout.isatty():
+    if not _on_terminal():
         print(line, flush=True)
     else:
         print(f"{line:<{_width()}}", flush=True)
@@ -809,8 +810,12 @@ def _announce(trials, trial, count, after, left):
 
 def _live(line):
     """On a terminal, a line that the next print writes over."""
-    if sys.stdout.isatty():
+    if _on_terminal():
         print(f"{line[: _width()]:<{_width()}}", end="\r", flush=True)
+
+
+def _on_terminal():
+    return sys.stdout is not None and sys.stdout.isatty()  # None: closed by who started this
 
 
 def _width():
@@ -961,9 +966,10 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
         return 1
     except (ValueError, TypeError, OSError, ImportError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        where = "output: " if getattr(error, "errno", None) and not error.filename else ""  # a full disk, say
+        parser.exit(2, f"{parser.prog}: error: {where}{error}\n")
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
-        stopped, table = isinstance(error, KeyboardInterrupt), out / "trials.csv"
+        stopped, table = isinstance(error, KeyboardInterrupt), Path(folder or out, "trials.csv")
         done = f"what was done is in {table}" if table.exists() else "no trial was done yet"
         why = "stopped" if stopped else repr(error)
         print(f"\n{why}; {done}, and the same command goes on from there", file=sys.stderr)

@@ -183,7 +183,7 @@ class TwoLayerNet:
         (N, C), rows = S.shape, np.arange(len(S))
         S -= S.max(axis=1, keepdims=True)  # changes no probability, and now exp(S) <= 1 cannot overflow
         s_y = S[rows, y]
-        P = np.exp(S, out=S)
+        P = np.exp(S, out=S if self.criterion == "softmax" else None)
         P[rows, y] = 0
         others = P.sum(axis=1)  # sum of exp(s_j) over the wrong classes
         total = others + np.exp(s_y)
@@ -194,17 +194,26 @@ class TwoLayerNet:
             P *= (scale / N / total)[:, None]  # dL/dS = (P - Y) / N, where Y is one-hot
             P[rows, y] = -scale / N * wrong
         else:
-            # L = mean of E**2, E = P - Y. With g = dL/dP = 2 E / (N C) and dp_j/ds_k = p_j ([j = k] - p_k),
-            # dL/ds_k = p_k (g_k - sum_j p_j g_j) = p_k (g_k (1 - p_k) - sum_(j != k) p_j g_j). The first form
-            # does; but for the likeliest class, where p_k may be close to 1, the second is exact.
+            # L = mean of E**2, E = P - Y. With dp_j/ds_k = p_j ([j = k] - p_k) this gives
+            # dL/ds_k = 2 / (N C) p_k G_k,  G_k = E_k - sum_j p_j E_j,
+            # a difference that may lose all its digits. With w = 1 - p_y, t the likeliest class but y, and
+            # R = sum_(j != y) p_j (p_t - p_j), it is the same as
+            # G_y = -sum_(j != y) p_j (w + p_j) and, for k != y,
+            # G_k = p_k - p_t + p_y (p_t + w) + R = p_k + w (p_y - p_t) + R,
+            # whichever has the smaller negative term; p_k - p_t = p_t expm1(s_k - s_t) is exact.
             P /= total[:, None]
-            E = P.copy()
-            P[rows, y], E[rows, y] = np.exp(s_y) / total, -wrong
-            loss = np.mean(np.square(E).sum(axis=1), dtype=float) / C
-            G, top = E - (P * E).sum(axis=1, keepdims=True), P.argmax(axis=1)
-            rest = P.copy()
-            rest[rows, top] = 0
-            G[rows, top] = E[rows, top] * rest.sum(axis=1) - (rest * E).sum(axis=1)
+            p_y, w = np.exp(s_y) / total, wrong
+            loss = np.mean(np.square(P).sum(axis=1) + np.square(w), dtype=float) / C
+            S[rows, y] = -np.inf
+            t = S.argmax(axis=1)
+            p_t, s_t = P[rows, t], np.maximum(S[rows, t], np.finfo(S.dtype).min)  # there may be no t
+            below = p_t[:, None] * np.expm1(S - s_t[:, None])  # p_k - p_t
+            lead = np.where(s_y < s_t, p_t * np.expm1(s_y - s_t), -p_y * np.expm1(s_t - s_y))  # p_y - p_t
+            R = -(P * below).sum(axis=1)
+            G = np.where(below < (w * lead)[:, None], P + (w * lead + R)[:, None],
+                         below + (p_y * (p_t + w) + R)[:, None])  # fmt: skip
+            G[rows, y] = -(P * (P + w[:, None])).sum(axis=1)
+            P[rows, y] = p_y
             P *= G
             P *= 2 * scale / (N * C)
         return float(loss), P
@@ -319,7 +328,7 @@ class TwoLayerNet:
             arrays = [theta, best, *state]
             if resume and os.path.exists(checkpoint):
                 whole = 1 if epochs is None else epoch_steps
-                done = _read_checkpoint(checkpoint, call, steps, whole, self.rng, arrays, history)
+                done = _read_checkpoint(checkpoint, call, steps, whole, self, arrays, history)
                 rate = done["rate"]
 
         random, work, penalty = self.rng or np.random, {}, self._penalty(reg)
@@ -377,7 +386,7 @@ class TwoLayerNet:
             stopped = callback is not None and _stops(callback(self, history), history)
             self._move_params_to(views)  # the callback may have assigned to them
             penalty = self._penalty(reg)  # summed as it is after a resume, to the same bits
-            done.update(steps=it + 1, rate=rate, stopped=stopped)
+            done.update(steps=it + 1, rate=rate, stopped=stopped, options=self._options())
             if checkpoint is not None:
                 _write_checkpoint(checkpoint, call, done, self.rng, arrays, history)
             if stopped:
@@ -624,8 +633,8 @@ def _is_history(records, steps):
     return plain and len(losses) == steps and len(set(map(len, others))) == 1
 
 
-def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
-    """What was done; restores rng, arrays and history, unless the checkpoint does not fit the call.
+def _read_checkpoint(path, call, steps, whole, net, arrays, history):
+    """What was done; restores the net's options and rng, arrays and history, unless it does not fit the call.
 
     It must be of at most `steps` steps, a multiple of `whole`.
     """
@@ -637,7 +646,7 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
                 raise ValueError(f"its {key} was {then.get(key)}, not {value}")
         if _number("steps", done["steps"], "[1, inf)", Integral) > steps:
             raise ValueError(f"it has {done['steps']} steps, epochs or num_iters ask for {steps}")
-        _number("rate", done["rate"], "[0, inf)")
+        done["rate"] = _number("rate", done["rate"], "[0, inf)")
         _number("best_val_acc", done["best_val_acc"], "[-1, 2)")
         found = [data[f"array_{i}"] for i in range(len(arrays))]
         fits = [(a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(arrays, found, strict=True)]
@@ -646,12 +655,18 @@ def _read_checkpoint(path, call, steps, whole, rng, arrays, history):
         fits += [_is_history(records, done["steps"]), done["steps"] % whole == 0]
         # numpy believes these two, and would read memory that is not the generator's
         fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
+        fits += [any(generator["state"].get("key", [1])), math.isfinite(generator.get("gauss", 0))]
         if not all(fits):
             raise ValueError("its parts do not fit together")
-        if rng is None:
+        options = type(net)(
+            1, 1, 1, "zeros", **done["options"]
+        )._options()  # a callback may have changed them
+        if net.rng is None:
+            np.random.RandomState().set_state(generator)  # this may fail, and leave something else
             np.random.set_state(generator)
         else:
-            rng.bit_generator.state = generator
+            net.rng.bit_generator.state = generator
+        vars(net).update(options)
     except Exception as error:
         raise ValueError(f"{path} is damaged or of other training: {error}") from error
     for a, b in zip(arrays, found, strict=True):
@@ -727,12 +742,18 @@ def _read_npy(z, name):
 
 
 def _array(name, value):
-    if any(map(np.ma.isMaskedArray, value if isinstance(value, list | tuple) else [value])):
+    if _is_masked(value):
         raise TypeError(f"{name} has a masked array, its mask would be lost: give its .filled(0) instead")
     try:
         return np.asarray(value)
     except Exception as error:  # of objects that can be made into arrays, and cannot
         raise ValueError(f"{name} must be an array, got a {type(value).__name__}: {error}") from error
+
+
+def _is_masked(value):
+    if isinstance(value, list | tuple):
+        return any(map(_is_masked, value))
+    return np.ma.isMaskedArray(value)
 
 
 def _path(name, path):

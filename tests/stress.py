@@ -174,8 +174,14 @@ def bombs(name, whole, rng):
     """A file made to take memory, time or control."""
     n, size = rng.choice((10**3, 10**5, 10**6)), rng.choice((2**26, 2**28, 2**31, 2**40, 2**62))
     if name.startswith("IDX"):
-        head = gzip.compress(struct.pack(">HBBII", 0, 8, 2, min(size, 2**31), max(1, size // 2**31)))
-        return head + ZEROS * rng.choice((0, 4, 64, 256))
+        head = struct.pack(">HBBII", 0, 8, 2, min(size, 2**31), max(1, size // 2**31))
+        if rng.random() < 0.3:
+            return gzip.compress(head) + ZEROS * rng.choice((0, 4, 64, 256))
+        if rng.random() < 0.3:
+            return gzip.compress(head)[:3] + b"\x08" + bytes(6) + b"a" * 10 * n  # a name without end
+        packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        zeros = (packer.compress(bytes(2**20)) for _ in range(rng.choice((0, 40, 200))))
+        return packer.compress(head) + b"".join(zeros) + packer.flush()
     if name.startswith("CIFAR"):
         opcode = rng.choice(SNIPPETS[:12])
         return (

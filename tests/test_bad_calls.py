@@ -45,6 +45,7 @@ BAD = {
     "range": range(3),
     "a float32": np.float32(0.1), "a float16": np.float16(0.1), "an int8": np.int8(2), "a bool": np.True_,
     "a list of masked arrays": [np.ma.array([0.0, 1.0], mask=[0, 1])],
+    "a list of lists of masked arrays": [(np.ma.array([0.0, 1.0, 2, 3], mask=[0, 1, 0, 0]),)] * 3,
     "masked": np.ma.masked,
     "object": object(), "module": sys, "0-dimensional": np.array(3.0), "0-dimensional integer": np.array(3),
     "empty": np.zeros((0, 4)), "no columns": np.zeros((3, 0)), "NaNs": np.full((3, 4), np.nan),

@@ -397,6 +397,19 @@ def test_a_history_that_a_callback_spoils_is_not_written(spoil, tmp_path):
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_what_a_callback_does_to_dropout_is_remembered(tmp_path):
+    def anneal(net, history):
+        net.dropout = 0.1 * len(history["val_acc_history"])
+
+    options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": tmp_path / "c.npz", "callback": anneal}
+    whole = build().train(X, y, X_val, y_val, epochs=6, **options)
+    build().train(X, y, X_val, y_val, epochs=3, **options)
+    net = build()
+    assert net.train(
+        X, y, X_val, y_val, epochs=6, resume=True, **options
+    ) == whole and net.dropout == pytest.approx(0.6)
+
+
 def test_what_a_killed_training_left_is_removed(tmp_path):
     left, other = tmp_path / "c[1].npz.0123abcd.part", tmp_path / "c[1].npz.backup.part"
     left.write_bytes(b"half"), other.write_bytes(b"mine")

@@ -131,6 +131,41 @@ def test_sure_nets(label, margin, criterion):
 
 
 @both
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [0, 0, -100],
+        [0, 0, -36.7],
+        [0, 0, -30],
+        [0, 1e-9, -40],
+        [-1e-9, 0, -40],
+        [0, 0, 0],
+        [3, -50, -50],
+        [-20, 0, -1e-6],
+        [0, -1e-12, -2e-12],
+        [-800, 0, 0],
+    ],
+)
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_ties(label, scores, criterion):
+    """Of the likeliest classes, where differences of probabilities lose all their digits."""
+    net, X, _ = a_net(criterion=criterion)
+    net.params["W2"][:] = 0
+    net.params["b2"][:] = scores
+    compare(net, X[:1], [label])
+
+
+@pytest.mark.parametrize("C", [2, 3, 7])
+def test_mse_of_many_scores(C):
+    rng = np.random.default_rng(C)
+    net, X, _ = a_net(C=C, criterion="mse")
+    net.params["W2"][:] = 0
+    for _ in range(200):
+        net.params["b2"][:] = rng.choice([0, 1e-12, 1e-6, 0.1, 1, 30, 300], C) * rng.standard_normal(C)
+        compare(net, X[:1], [int(rng.integers(C))])
+
+
+@both
 def test_all_classes_equal(criterion):
     net, X, y = a_net(C=10, criterion=criterion)
     net.params["W2"][:] = 0

@@ -33,6 +33,7 @@ MEASURED = ["epochs", "status", "val_acc", "val_loss", "train_acc"]
 COLUMNS = ["trial", *SETTINGS, *MEASURED, "seconds"]
 GRID = {"hidden": [8, 20], "lr": [0.03, 1e8], "reg": [0, 1e-3]}  # a rate of 1e8 diverges
 FEW = {"hidden": [4], "lr": [0.1], "reg": [0], "epochs": 1, "verbose": False}
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
 
 @pytest.fixture(scope="module")
@@ -371,6 +372,28 @@ def test_flags_that_are_refused(flags, words, tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@linux
+@pytest.mark.parametrize(
+    ("closing", "code", "said"),
+    [(">&-", 0, ""), (">/dev/full", 2, r"output: \[Errno 28\]"), ("| true", 0, "")],
+)
+def test_output_that_nobody_can_read(closing, code, said, tmp_path):
+    flags = "--hidden 4 --lr 0.1 --reg 0 --epochs 1 --workers 1"
+    command = f"{sys.executable} {SCRIPT} {flags} --out {tmp_path / 'out'} {closing}"
+    run = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == code and re.search(said, run.stderr) and "Traceback" not in run.stderr
+    assert len((tmp_path / "out" / "trials.csv").read_text().splitlines()) == 2
+
+
+def test_ctrl_c_of_a_report(reported, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt(130)
+
+    monkeypatch.setattr(tune, "load_sweep", stop)
+    assert tune.main(["--report", str(reported)]) == 130
+    assert f"stopped; what was done is in {reported / 'trials.csv'}" in capsys.readouterr().err
+
+
 def test_folder_that_is_a_file(tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SystemExit) as stopped:
@@ -406,7 +429,6 @@ def processes_with(text):
     return found
 
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 MANY = ["--hidden", "4", "--reg", "0", "--epochs", "6", "--lr", *(f"{0.01 * i:.2f}" for i in range(1, 15))]
 HALVED = ["--hidden", "60:99", "--lr", "1e-2:0.1", "--reg", "0"]
 HALVED += ["--trials", "9", "--epochs", "9", "--halving"]
