@@ -828,12 +828,13 @@ def _width():
 def report(out, data=None):
     """Print the best trials of the sweep in the folder `out`; bring its pictures and best.npz up to date.
 
-    data : the Dataset, to measure the test accuracy of the best trial, unless best.json has it from before.
+    data : the Dataset or its name, to measure the test accuracy of the best trial, unless best.json has it.
     Returns the exit code: 1 if no trial is ok or if some are missing or failed, else 0.
     """
     out = _path("out", out)
+    data = load_dataset(data) if isinstance(data, str) else data
     if not isinstance(data, Dataset | None):
-        raise TypeError(f"data must be a Dataset or None, got {type(data).__name__}")
+        raise TypeError(f"data must be a Dataset, the name of one or None, got {type(data).__name__}")
     trials, planned = load_sweep(out), _planned(out)
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
