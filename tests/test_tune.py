@@ -545,7 +545,7 @@ def test_killed_workers(uninterrupted, tmp_path):
 
 @linux
 def test_one_process_writes(tmp_path):
-    flags = [*MANY, "--epochs", "500"]  # it must still be running when the second one looks
+    flags = [*MANY, "--epochs", "200"]  # it must still be running when the second one looks
     run = start(tmp_path, *flags)
     run.stdout.readline()
     second = start(tmp_path, *flags)
