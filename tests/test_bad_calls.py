@@ -390,6 +390,22 @@ def test_a_number_that_is_rounded_to_an_end_of_its_interval(value):
         TwoLayerNet(4, 3, 2, dropout=value)
 
 
+def test_masks_in_lists_are_not_lost():
+    row = np.ma.array([0.0, 1, 2, 3], mask=[0, 1, 0, 0])
+    for examples in ([row] * 3, (row, row, row), [[row]] * 3, [[0, 1, 2, np.ma.masked]] * 3):
+        with pytest.raises(TypeError, match=r"X has a masked array"):
+            net().loss(examples)
+    with pytest.raises(TypeError, match=r"y has a masked array"):
+        net().loss(X, [np.ma.array(1, mask=True)] * 3)
+
+
+@pytest.mark.parametrize("answer", [np.ones(3), [], None, "one", 1j, np.ma.array(1.0, mask=True)])
+@pytest.mark.parametrize("check", ["eval_numerical_gradient", "grad_check_sparse"])
+def test_a_function_that_returns_no_number_is_named(check, answer):
+    with pytest.raises((TypeError, ValueError), match=r"\bf\b"):
+        call(check, "f", lambda x: answer)
+
+
 def test_no_public_function_is_missing_here():
     found = set()
     for module in (two_layer_net, data_utils, gradient_check, vis_utils, tune):
