@@ -84,7 +84,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
           halving=False, seed=0, workers=None, executor=None, host=None, out=None, verbose=True):  # fmt: skip
     """Train a net for each combination of settings, or for some drawn at random; returns the trials.
 
-    data : a data_utils.Dataset or the name of one. Its test rows are not looked at.
+    data : a data_utils.Dataset or the name of one. Its test rows decide nothing.
     hidden ... decay : lists of values as the class takes them (batch_size also a single number); numbers may
         be a Range(low, high) instead. Lists give a grid. With a Range, every trial draws each setting.
     trials : how many to draw, below 100,000, default 30; for a grid, how many combinations, default all.
@@ -109,7 +109,7 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     far), "status" ("ok", "diverged", or "failed": its worker died twice, which the next run tries again),
     "val_acc" and "train_acc" in 0..1 and "val_loss" (nan where diverged), "seconds" of training, "history"
     and "net" (None unless ok). ValueError or TypeError, before any training, for settings that the class
-    refuses and for a folder with another sweep; OSError if the folder cannot be written.
+    or the memory refuses and for a folder with another sweep or other files; OSError if it cannot be written.
     """
     if isinstance(data, str):
         data = load_dataset(data)
@@ -118,10 +118,8 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     workers = _cores() if workers is None else workers
     workers = _number("workers", workers, f"[1, {MOST})", Integral)
     trials = trials if trials is None else _number("trials", trials, f"[1, {MOST})", Integral)
-    epochs, seed = (
-        _number("epochs", epochs, "[1, 1e9)", Integral),
-        _number("seed", seed, "[0, inf)", Integral),
-    )
+    epochs = _number("epochs", epochs, "[1, 1e9)", Integral)
+    seed = _number("seed", seed, "[0, inf)", Integral)
     usable = callable(getattr(executor, "submit", None)) and not isinstance(executor, type)
     if executor is not None and not usable:
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")

@@ -37,7 +37,7 @@ OPTIMIZERS = {  # their options with the defaults
     "rmsprop": {"rho": 0.99, "eps": 1e-8},
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
-STATE = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}  # how many arrays like w they keep
+STATE = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adam": 2}  # how many arrays like the parameters they keep
 HISTORY = [f"{name}_history" for name in ("loss", "train_acc", "val_acc", "val_loss", "learning_rate")]
 OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with it
 FILE_FORMAT = 1  # of all that `_write_npz` writes
@@ -196,17 +196,18 @@ class TwoLayerNet:
         else:
             # L = mean of E**2, E = P - Y. With dp_j/ds_k = p_j ([j = k] - p_k) this gives
             # dL/ds_k = 2 / (N C) p_k G_k,  G_k = E_k - sum_j p_j E_j,
-            # a difference that may lose all its digits. With w = 1 - p_y, t the likeliest class but y, and
-            # R = sum_(j != y) p_j (p_t - p_j), it is the same as
+            # a difference that loses its digits where classes tie. With w = 1 - p_y, t the likeliest class
+            # other than y, and R = sum_(j != y) p_j (p_t - p_j), it is equal to
             # G_y = -sum_(j != y) p_j (w + p_j) and, for k != y,
-            # G_k = p_k - p_t + p_y (p_t + w) + R = p_k + w (p_y - p_t) + R,
-            # whichever has the smaller negative term; p_k - p_t = p_t expm1(s_k - s_t) is exact.
-            P /= total[:, None]
-            p_y, w = np.exp(s_y) / total, wrong
+            # G_k = (p_k - p_t) + p_y (p_t + w) + R  and  G_k = p_k + w (p_y - p_t) + R,
+            # of which the one with the smaller negative term keeps its digits, as do these two differences by
+            # p_k - p_t = p_t expm1(s_k - s_t).
+            P /= total[:, None]  # but for P_y, which is 0 until the end
+            p_y, w = np.exp(s_y) / total, wrong  # E_y = -w, all other E_j = p_j
             loss = np.mean(np.square(P).sum(axis=1) + np.square(w), dtype=float) / C
             S[rows, y] = -np.inf
             t = S.argmax(axis=1)
-            p_t, s_t = P[rows, t], np.maximum(S[rows, t], np.finfo(S.dtype).min)  # there may be no t
+            p_t, s_t = P[rows, t], np.maximum(S[rows, t], np.finfo(S.dtype).min)  # a single class has no t
             below = p_t[:, None] * np.expm1(S - s_t[:, None])  # p_k - p_t
             lead = np.where(s_y < s_t, p_t * np.expm1(s_y - s_t), -p_y * np.expm1(s_t - s_y))  # p_y - p_t
             R = -(P * below).sum(axis=1)
@@ -237,7 +238,7 @@ class TwoLayerNet:
         """reg * (sum(W1**2) + sum(W2**2)), right even where single squares overflow or vanish."""
         total = 0.0
         for W in (self.params["W1"], self.params["W2"]) if reg else ():
-            largest = float(np.abs(W).max()) or 1.0
+            largest = float(np.abs(W).max()) or 1.0  # 0 / 0 would be NaN
             total += reg * largest * largest * float(np.square(W / largest).sum(dtype=float))
         return total
 
@@ -591,7 +592,7 @@ def _flush(a):
 
 
 def _stops(answer, history):
-    """Whether the callback's answer stops the training; it must have left the history as one."""
+    """Whether a callback's answer stops the training, once it is known that history still has its lists."""
     if not all(type(history.get(name)) is list for name in HISTORY):
         raise ValueError(f"callback must leave the lists {', '.join(HISTORY)} in history; it may add others")
     return isinstance(answer, bool | np.bool_) and bool(answer)
@@ -628,6 +629,7 @@ def _write_checkpoint(path, call, done, rng, arrays, history):
 
 
 def _is_history(records, steps):
+    """Whether these arrays by name are a loss for each step and as many numbers each for the epochs."""
     losses, *others = records.values()
     plain = all(a.ndim == 1 and a.dtype.kind == "f" for a in records.values())
     return plain and len(losses) == steps and len(set(map(len, others))) == 1
@@ -653,16 +655,15 @@ def _read_checkpoint(path, call, steps, whole, net, arrays, history):
         fits += [not np.isnan(a).any() for a in found] + [type(done["stopped"]) is bool]
         records = {name: data[name] for name in HISTORY}
         fits += [_is_history(records, done["steps"]), done["steps"] % whole == 0]
-        # numpy believes these two, and would read memory that is not the generator's
+        # numpy believes these, and would read memory that is not the generator's, or draw NaN, or for ever
         fits += [0 <= generator["state"].get("pos", 0) <= 624, 0 <= generator.get("buffer_pos", 0) <= 4]
-        fits += [any(generator["state"].get("key", [1])), math.isfinite(generator.get("gauss", 0))]
+        fits += [math.isfinite(generator.get("gauss", 0)), generator["state"].get("key") != [0] * 624]
         if not all(fits):
             raise ValueError("its parts do not fit together")
-        options = type(net)(
-            1, 1, 1, "zeros", **done["options"]
-        )._options()  # a callback may have changed them
+        # a callback may have changed the options since the call; a net refuses wrong ones
+        options = TwoLayerNet(1, 1, 1, "zeros", **done["options"])._options()
         if net.rng is None:
-            np.random.RandomState().set_state(generator)  # this may fail, and leave something else
+            np.random.RandomState().set_state(generator)  # if it fails, the global one is still as it was
             np.random.set_state(generator)
         else:
             net.rng.bit_generator.state = generator

@@ -236,7 +236,7 @@ def plot_sweep(trials, *, path=None):
     Trials that fill at least half of a grid of at most 16 x 16 x 16 become a heat map for each hidden size; a
     cell without a trial is blank, a diverged one hatched. Other trials, as of a random search, become a
     scatter plot, where size stands for hidden units and a cross for one that diverged. Of trials in the same
-    place, as when other settings vary too, the best is shown. The best of all (the first one) is framed.
+    place, as when other settings vary too, the best is shown. The best of all is framed, of equals the first.
     """
     trials = _trials(trials)
     cells = {}  # (hidden size, learning rate, regularization): accuracy in %, or -1 where diverged

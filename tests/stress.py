@@ -1,6 +1,6 @@
 """Long trials of what must never happen: a file that harms its reader, a run or a file that is lost.
 
-    python tests/stress.py                       # all; about half an hour
+    python tests/stress.py                       # all; about a quarter of an hour
     python tests/stress.py --only files kill     # these sections
     python tests/stress.py --quick               # a little of everything: what the test suite runs
 

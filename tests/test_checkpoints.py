@@ -410,6 +410,29 @@ def test_what_a_callback_does_to_dropout_is_remembered(tmp_path):
     ) == whole and net.dropout == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize(("generator", "damage"), [("Philox", False), ("MT19937", True)])
+def test_a_generator_whose_key_is_zero(generator, damage, tmp_path):
+    """Philox may have one; the Mersenne twister would look for a normal number for ever."""
+    options = {"learning_rate": 0.05, "batch_size": 10, "checkpoint": tmp_path / "c.npz"}
+    zero = np.random.Philox(key=0) if generator == "Philox" else np.random.MT19937(0)
+
+    def net():
+        return build(rng=np.random.Generator(zero))
+
+    net().train(X, y, X_val, y_val, epochs=1, **options)
+    if damage:
+        with np.load(tmp_path / "c.npz") as file:
+            entries = dict(file)
+        call, done, state = json.loads(entries["checkpoint"].item())
+        state["state"]["key"] = [0] * 624
+        np.savez(tmp_path / "c.npz", **{**entries, "checkpoint": json.dumps([call, done, state])})
+        with pytest.raises(ValueError, match=r"c\.npz"):
+            net().train(X, y, X_val, y_val, epochs=2, resume=True, **options)
+    else:
+        history = net().train(X, y, X_val, y_val, epochs=2, resume=True, **options)
+        assert len(history["val_acc_history"]) == 2
+
+
 def test_what_a_killed_training_left_is_removed(tmp_path):
     left, other = tmp_path / "c[1].npz.0123abcd.part", tmp_path / "c[1].npz.backup.part"
     left.write_bytes(b"half"), other.write_bytes(b"mine")
