@@ -104,7 +104,7 @@ class TwoLayerNet:
         rng = self.rng if rng is None else np.random.default_rng(rng)
         S, hidden = self._forward(X, work, self.dropout, rng)
         loss, dS = self._loss_of(S, y, reg)
-        _check(np.isfinite(loss) or np.isfinite(X).all(), "X has NaN or infinite values")
+        _check(math.isfinite(loss) or np.isfinite(X).all(), "X has NaN or infinite values")
         return loss, self._backward(X, hidden, dS, reg, work)
 
     def _forward(self, X, work, dropout=0.0, rng=None):
@@ -255,7 +255,7 @@ class TwoLayerNet:
             if epoch_ends or it + 1 == steps:
                 scores = self.loss(X_val)
                 val_loss, _ = self._loss_of(scores, y_val, reg)
-            if not np.isfinite(loss + val_loss):
+            if not math.isfinite(loss + val_loss):
                 for name, w in before.items():
                     self.params[name][...] = w
                 where = f"the loss is {loss + val_loss} at step {it} of {steps}, rate {rate:g}: "
@@ -329,7 +329,7 @@ class TwoLayerNet:
     def _check_X(self, X, name="X"):
         X, D = np.asarray(X), self.input_size
         must = "{} must be (N, {}) or (N, ...) with {} numbers a row, got {}; one row is X[None]"
-        _check(X.size and np.prod(X.shape[1:]) == D, must, name, D, D, X.shape)
+        _check(X.size and math.prod(X.shape[1:]) == D, must, name, D, D, X.shape)
         return np.ascontiguousarray(X.reshape(len(X), D), self.dtype)
 
     def _check_y(self, y, N, name="y"):
@@ -372,8 +372,9 @@ OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop,
 
 def _blocks(*arrays):
     """Matching pieces of arrays; those of large ones stay in a core's cache from line to line."""
-    rows = 131072 * len(arrays[0]) // arrays[0].size + 1
-    return [[a[i : i + rows] for a in arrays] for i in range(0, len(arrays[0]), rows)]
+    rows = max(131072 * len(arrays[0]) // arrays[0].size, 1)
+    starts = range(0, len(arrays[0]), rows)
+    return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
 
 
 def _write_npz(path, arrays):
