@@ -77,7 +77,6 @@ def check_gradients(net, X, y, reg=0.0):
     net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
     mask = {"rng": 0} if getattr(net, "dropout", 0) else {}
     for name, grad in net.loss(X, y, reg, **mask)[1].items():
-        errors[name] = 0.0
         for i in np.ndindex(grad.shape):
             error = np.inf
             for h in (1e-3, 1e-4, 1e-5):
@@ -92,7 +91,7 @@ def check_gradients(net, X, y, reg=0.0):
                     error = min(error, 1e-8)
                 if error <= 1e-8:
                     break
-            errors[name] = max(errors[name], error)
+            errors[name] = max(errors.get(name, 0.0), error)
     return errors
 
 
