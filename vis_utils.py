@@ -106,8 +106,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
 
     net: has predict(X) -> (N,) labels. X: what it takes. y: (N,) integer labels.
     image_shape: (rows, columns) or (rows, columns, 3). class_names: a name for each label.
-    images: pictures to show in place of X, say before the mean was subtracted; uint8 is shown as it
-        is, all else stretched, each by itself.
+    images: shown in place of X, say with the mean still in; all but uint8 are stretched, each alone.
     """
     y, predicted = np.asarray(y), net.predict(X)
     images = np.asarray(X if images is None else images)
@@ -300,25 +299,16 @@ def _score(trial):
 
 
 def _named(trial, settings):
-    def text(value):
-        return value if isinstance(value, str) else f"{value:.3g}"
-
-    return ", ".join(f"{name} {text(trial[name])}" for name in settings).replace("_", " ")
+    found = {name: trial[name] for name in settings}
+    found |= {k: f"{v:.3g}" for k, v in found.items() if not isinstance(v, str)}
+    return ", ".join(f"{name} {text}" for name, text in found.items()).replace("_", " ")
 
 
 def _write(ax, x, y, text, color):
     """Write text on a cell of this colour, in black or white, by WCAG 2's luminance."""
     bright = np.dot((0.2126, 0.7152, 0.0722), np.power(to_rgb(color), 2.2)) > 0.179
-    ax.text(
-        x,
-        y,
-        text,
-        color="black" if bright else "white",
-        ha="center",
-        va="center",
-        fontsize=SMALL,
-        zorder=4,
-    )
+    look = {"ha": "center", "va": "center", "fontsize": SMALL, "zorder": 4}
+    ax.text(x, y, text, color="black" if bright else "white", **look)
 
 
 def _finish(fig, axes, path):
