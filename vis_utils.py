@@ -106,7 +106,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
 
     net: has predict(X) -> (N,) labels. X: what it takes. y: (N,) integer labels.
     image_shape: (rows, columns) or (rows, columns, 3). class_names: a name for each label.
-    images: shown in place of X, say with the mean still in; all but uint8 are stretched, each alone.
+    images: shown in place of X, say with the mean still in; all but uint8 are stretched.
     """
     y, predicted = np.asarray(y), net.predict(X)
     images = np.asarray(X if images is None else images)
