@@ -30,27 +30,16 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zipfile
 import zlib
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 
-from two_layer_net import (
-    _array,
-    _choice,
-    _dtype,
-    _flag,
-    _number,
-    _path,
-    _read_npz,
-    _replacing,
-    _room,
-    _write_npz,
-)
-
+FILE_FORMAT = 1  # of saved transforms
 _PROJECT_DATA = Path(__file__).resolve().parent / "datasets"
 _DIGITS = tuple("0123456789")
 _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -58,7 +47,7 @@ _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
 _THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 # validation: how many of the training rows X_val gets by default; files: size in bytes and MD5
 # fmt: off
-_DATASETS = {
+DATASETS = {
     "mnist5k": {"folder": "mnist5k", "image_shape": (28, 28), "class_names": _DIGITS, "validation": 800},
     "mnist": {
         "folder": "mnist", "image_shape": (28, 28), "class_names": _DIGITS, "validation": 10000,
@@ -93,7 +82,10 @@ _DATASETS = {
 # fmt: on
 _CIFAR10_FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _CIFAR10_LARGEST = 40_000_000  # bytes of a file; the official batches have 31 million
-_SMALL, _PACKED = 2**25, 20  # what unpacks to more bytes than _SMALL, and than _PACKED a byte, is a bomb
+_SMALL, _PACKED = (
+    2**25,
+    20,
+)  # what unpacks to more bytes than _SMALL, and than _PACKED a byte, is a bomb
 _TIMEOUT = 30  # seconds to wait for a server's next bytes
 _SLOWEST = 2000  # bytes a second that a server must send on average, looked at after _TIMEOUT
 _PAUSES = (0, 1, 3)  # seconds before each attempt at one server
@@ -116,7 +108,9 @@ class Transform:
     std: float
 
     def __repr__(self):
-        return f"<Transform {self.name}: images {self.image_shape}, {len(self.class_names)} classes>"
+        return (
+            f"<Transform {self.name}: images {self.image_shape}, {len(self.class_names)} classes>"
+        )
 
     def transform(self, images):
         """Treat raw images exactly like the training rows: the same pixels give the same bits.
@@ -129,7 +123,9 @@ class Transform:
         if images.shape == self.image_shape:
             images = images[None]
         if math.prod(images.shape[1:]) != self.mean.size:
-            raise ValueError(f"images must have shape (N, ...) or {self.image_shape}, got {images.shape}")
+            raise ValueError(
+                f"images must have shape (N, ...) or {self.image_shape}, got {images.shape}"
+            )
         if not ((images >= 0) & (images <= 255)).all():
             raise ValueError(f"images must lie in 0..255, got {images.min()} to {images.max()}")
         return _normalize(images, self.normalize, self.mean, self.std)
@@ -168,7 +164,12 @@ class Transform:
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, to path as .npz, for `load_transform`."""
         words = {"class_names": list(map(str, self.class_names)), "normalize": str(self.normalize)}
-        arrays = {"name": self.name, "image_shape": self.image_shape, "mean": self.mean, "std": self.std}
+        arrays = {
+            "name": self.name,
+            "image_shape": self.image_shape,
+            "mean": self.mean,
+            "std": self.std,
+        }
         _write_npz(_path("path", path), {**arrays, **words})
 
 
@@ -188,7 +189,9 @@ class Dataset(Transform):
     y_test: np.ndarray
 
     def __repr__(self):
-        shapes = ", ".join(f"{part} {getattr(self, part).shape}" for part in ("X_train", "X_val", "X_test"))
+        shapes = ", ".join(
+            f"{part} {getattr(self, part).shape}" for part in ("X_train", "X_val", "X_test")
+        )
         return f"<Dataset {self.name}: {shapes}>"
 
 
@@ -206,7 +209,9 @@ def load_transform(path):
             raise ValueError("image_shape must be a list of integers, class_names one of words")
         if mean.dtype not in (np.float32, np.float64) or mean.shape != (math.prod(shape.tolist()),):
             raise ValueError(f"mean {mean.dtype} {mean.shape} does not fit images {shape}")
-        if not (len(names) and (shape > 0).all() and (np.abs(mean) <= 1).all() and 0 < std < math.inf):
+        if not (
+            len(names) and (shape > 0).all() and (np.abs(mean) <= 1).all() and 0 < std < math.inf
+        ):
             raise ValueError("a value is out of range")
         normalize = {"True": True, "False": False, "standard": "standard"}[data["normalize"].item()]
         shape, names = tuple(shape.tolist()), tuple(names.tolist())
@@ -235,7 +240,7 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     """
     folder = _folder(name, directory)
     normalize, dtype = _check_how(normalize, dtype)
-    facts = _DATASETS[name]
+    facts = DATASETS[name]
     if not folder.is_dir():
         where = "" if directory is None else f" --directory {os.fspath(directory)}"
         hint = f"; `python data_utils.py {name}{where}` downloads it" if "files" in facts else ""
@@ -277,7 +282,9 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
         _room("size", size, *size, 3)
     validation, test = _number("validation", validation, "[0, 1)"), _number("test", test, "[0, 1)")
     if validation + test >= 1:
-        raise ValueError(f"validation and test must be below 1 together, got {validation} and {test}")
+        raise ValueError(
+            f"validation and test must be below 1 together, got {validation} and {test}"
+        )
     rng = np.random.default_rng(_number("seed", seed, "[0, inf)", Integral))
 
     def visible(folder):
@@ -285,7 +292,10 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
 
     folders, images, labels = visible(directory), [], []
     if len(folders) < 2 or not all(folder.is_dir() for folder in folders):
-        found = ", ".join(path.name for path in folders if not path.is_dir()) or f"{len(folders)} folders"
+        found = (
+            ", ".join(path.name for path in folders if not path.is_dir())
+            or f"{len(folders)} folders"
+        )
         raise ValueError(
             f"{directory} must hold only folders, one for each of 2 or more classes; has {found}"
         )
@@ -295,7 +305,9 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
         n_test, n_val = (round(share * len(paths)) for share in (test, validation))
         if len(paths) <= n_test + n_val:
             used = f"{n_test + n_val} of them to validate and test with"
-            raise ValueError(f"{folder} has {len(paths)} images, {used}: it needs more, to train on")
+            raise ValueError(
+                f"{folder} has {len(paths)} images, {used}: it needs more, to train on"
+            )
         order = len(images) + rng.permutation(len(paths))
         for part, rows in zip(parts, np.split(order, [n_test, n_test + n_val]), strict=True):
             part.extend(rows)
@@ -304,7 +316,9 @@ def load_image_folder(directory, *, size=None, validation=0.2, test=0.2, normali
             labels.append(label)
             if images[-1].shape != images[0].shape:
                 sizes = f"{images[-1].shape[:2]}, the images before it {images[0].shape[:2]}"
-                raise ValueError(f"{path}: its (rows, columns) are {sizes}; give size=(rows, columns)")
+                raise ValueError(
+                    f"{path}: its (rows, columns) are {sizes}; give size=(rows, columns)"
+                )
 
     images, labels = np.stack(images), np.array(labels, np.int64)
     if (images == images[..., :1]).all():
@@ -330,7 +344,9 @@ def _read_image(path, size):
         raise ValueError(f"{path}: damaged, or no image: {error!r}") from error
     white = 255 if image.dtype == np.uint8 else 1  # imread gives PNG as 0..1
     if image.max() > white:
-        raise ValueError(f"{path}: has 2 or 4 bits a pixel, which matplotlib misreads; save it with 8")
+        raise ValueError(
+            f"{path}: has 2 or 4 bits a pixel, which matplotlib misreads; save it with 8"
+        )
     if image.shape[2] == 4 and image[..., 3].min() < white:
         raise ValueError(f"{path}: is transparent in places; put it on a background first")
     image = np.broadcast_to(image[..., :3], (*image.shape[:2], 3)) * (255.0 / white)
@@ -397,11 +413,11 @@ def download(name, directory=None):
     file that is there is damaged; FileExistsError if cifar-10-batches-py is there but lacks files.
     """
     folder = _folder(name, directory)
-    if "files" not in _DATASETS[name]:
+    if "files" not in DATASETS[name]:
         raise ValueError(f"{name} comes with the project, there is nothing to download")
     kept = False  # whether there is a file that no checksum vouches for
-    for file, (size, md5) in _DATASETS[name]["files"].items():
-        urls = [mirror + file for mirror in _DATASETS[name]["mirrors"]]
+    for file, (size, md5) in DATASETS[name]["files"].items():
+        urls = [mirror + file for mirror in DATASETS[name]["mirrors"]]
         if name == "cifar10":
             kept = not _get_cifar10(urls, folder, size, md5)
         elif path := _find(folder, file):
@@ -435,7 +451,9 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     if dtype is None or not real:
         raise TypeError(f"dtype must be an integer or float type, got {dtype!r}")
     if y.ndim != 1 or (y.size == 0 and num_classes is None):
-        raise ValueError(f"y must have shape (N,), N >= 1 unless num_classes is given, got {y.shape}")
+        raise ValueError(
+            f"y must have shape (N,), N >= 1 unless num_classes is given, got {y.shape}"
+        )
     C = max(int(y.max()), 0) + 1 if num_classes is None else num_classes
     C = _number("num_classes", C, "[1, inf)", Integral)
     wrong = (y < 0) | (y >= C)
@@ -488,11 +506,21 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     """
     pixels, degrees = _number("pixels", pixels, "[0, 1e6)"), _number("degrees", degrees, "[0, 1e6)")
     zoom, elastic = _number("zoom", zoom, "[0, 1)"), _number("elastic", elastic, "[0, 1e6)")
-    sigma = _number("sigma", sigma, "[0.1, 1e6)")  # bumps that are narrower are as good as single pixels
+    sigma = _number(
+        "sigma", sigma, "[0.1, 1e6)"
+    )  # bumps that are narrower are as good as single pixels
     X_batch = _real_array("X_batch", X_batch)
     X, rng = _images(X_batch), _random(rng)
-    if len(X) > 100:  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
-        options = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic, "sigma": sigma}
+    if (
+        len(X) > 100
+    ):  # 28 x 28 images: 18 microseconds each a hundred at a time, 31 for two hundred at once
+        options = {
+            "pixels": pixels,
+            "degrees": degrees,
+            "zoom": zoom,
+            "elastic": elastic,
+            "sigma": sigma,
+        }
         parts = (X_batch[i : i + 100] for i in range(0, len(X), 100))
         return np.concatenate([distort(part, rng, **options) for part in parts])
     N, H, W, C = X.shape
@@ -501,12 +529,15 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     down, right, turn, tall, wide = (2 * rng.random((5, N, 1, 1)) - 1).astype(np.float32)
     cos, sin = np.cos(np.radians(degrees) * turn), np.sin(np.radians(degrees) * turn)
     tall, wide = 1 / (1 + zoom * tall), 1 / (1 + zoom * wide)
-    rows = (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)  # (N, H, W), where from
+    rows = (
+        (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)
+    )  # (N, H, W), where from
     columns = (wide * sin) * y + (wide * cos) * x + (pixels * right + (W - 1) / 2)
     if elastic:
         # a bump at every sigma pixels, of normally distributed height; each pixel's variance sums to 1
         bumps = [
-            np.exp(-0.5 * (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1)) ** 2) for n in (H, W)
+            np.exp(-0.5 * (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1)) ** 2)
+            for n in (H, W)
         ]
         V, U = ((b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for b in bumps)
         noise = rng.standard_normal((2, N, V.shape[1], U.shape[1])).astype(np.float32)
@@ -514,7 +545,10 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
             field += elastic * (V @ bent @ U.T)
 
     top, left = (np.clip(a, 0, n - 2).astype(np.intp) for a, n in ((rows, H), (columns, W)))
-    lower, righter = np.clip(rows - top, 0, 1), np.clip(columns - left, 0, 1)  # weights of the next pixels
+    lower, righter = (
+        np.clip(rows - top, 0, 1),
+        np.clip(columns - left, 0, 1),
+    )  # weights of the next pixels
     i = (np.arange(N)[:, None, None] * H + top) * W + left
     pixel = X.reshape(-1, C) if X.dtype.kind == "f" else X.reshape(-1, C).astype(np.float64)
     lower, righter = lower[..., None], righter[..., None]
@@ -526,7 +560,11 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0
         above = between(i)
         bent = above + lower * (between(i + W) - above)
-    return (bent if X.dtype.kind == "f" else np.rint(bent)).astype(X.dtype, copy=False).reshape(X_batch.shape)
+    return (
+        (bent if X.dtype.kind == "f" else np.rint(bent))
+        .astype(X.dtype, copy=False)
+        .reshape(X_batch.shape)
+    )
 
 
 def drop_inputs(X_batch, rng, p=0.2):
@@ -538,14 +576,18 @@ def drop_inputs(X_batch, rng, p=0.2):
         raise TypeError(f"X_batch must hold floats, got {X_batch.dtype}")
     keep = X_batch.dtype.type(1 - p)
     if not keep:
-        raise ValueError(f"p must be so far below 1 that 1 - p is above 0 in {X_batch.dtype}, got {p}")
+        raise ValueError(
+            f"p must be so far below 1 that 1 - p is above 0 in {X_batch.dtype}, got {p}"
+        )
     with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0
         return X_batch * ((rng.random(X_batch.shape) >= p) / keep)
 
 
 def _random(rng):
     if rng is not np.random and not isinstance(rng, np.random.Generator | np.random.RandomState):
-        raise TypeError(f"rng must be a numpy.random.Generator or the module numpy.random, got {rng!r}")
+        raise TypeError(
+            f"rng must be a numpy.random.Generator or the module numpy.random, got {rng!r}"
+        )
     return rng
 
 
@@ -577,7 +619,9 @@ def read_idx(path):
             source = _Gunzip(f) if path.suffix == ".gz" else f
             magic = source.read(4)
             if len(magic) < 4 or magic[:3] != b"\0\0\x08":
-                raise ValueError(f"not an IDX file of bytes: starts with '{magic.hex(' ')}', not '00 00 08'")
+                raise ValueError(
+                    f"not an IDX file of bytes: starts with '{magic.hex(' ')}', not '00 00 08'"
+                )
             sizes = source.read(4 * magic[3])
             if len(sizes) < 4 * magic[3]:
                 raise ValueError("ends inside its header")
@@ -592,7 +636,9 @@ def read_idx(path):
                     raise ValueError(f"unpacks to more than {most} bytes, {_PACKED} times its size")
         if len(data) != size:
             found = len(data) if len(data) < size else "more"
-            raise ValueError(f"the shape in its header, {shape}, needs {size} bytes, but it holds {found}")
+            raise ValueError(
+                f"the shape in its header, {shape}, needs {size} bytes, but it holds {found}"
+            )
         return np.frombuffer(data, np.uint8).reshape(shape)
     except (ValueError, zlib.error) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -625,21 +671,165 @@ def write_idx(path, array):
     if array.dtype != np.uint8:
         raise TypeError(f"array must be uint8, got {array.dtype}")
     if max(array.shape, default=0) >= 2**32:
-        raise ValueError(f"array must have fewer than 2**32 numbers in each dimension, got {array.shape}")
+        raise ValueError(
+            f"array must have fewer than 2**32 numbers in each dimension, got {array.shape}"
+        )
     content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
     if path.suffix == ".gz":
-        packed = gzip.compress(content, mtime=0)  # no time: the same array always gives the same file
+        packed = gzip.compress(
+            content, mtime=0
+        )  # no time: the same array always gives the same file
         bomb = len(content) > max(_SMALL, _PACKED * len(packed))  # as `read_idx` would think
         content = gzip.compress(content, compresslevel=0, mtime=0) if bomb else packed
     with _replacing(path) as f:
         f.write(content)
 
 
+@contextmanager
+def _replacing(path):
+    """Open a file of bytes that takes path's place when the block ends, and only if without an error.
+
+    Of a link, what it leads to is replaced. The permissions of a file that is there are kept.
+    """
+    path = os.path.realpath(path)
+    temporary = Path(f"{path}.{os.urandom(4).hex()}.part")  # as PART says
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(f"{path} is not an ordinary file")
+        with open(temporary, "w+b") as file:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, os.stat(path).st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:  # a full disk says nothing of the path, others name the temporary file
+        if error.errno and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+    finally:
+        with suppress(OSError):  # it is not there
+            temporary.unlink()
+
+
+def _write_npz(path, arrays):
+    content = io.BytesIO()  # a full disk would leave np.savez half-way, with complaints of its own
+    np.savez(content, format=FILE_FORMAT, **arrays)
+    with _replacing(path) as file:
+        file.write(content.getbuffer())
+
+
+def _read_npz(path, kind):
+    """The arrays in a file of `_write_npz`, without its format number; kind is what it is to be."""
+    with open(path, "rb") as file:
+        try:
+            if file.read(4) != b"PK\3\4":
+                raise ValueError("it is no .npz file")
+            with zipfile.ZipFile(file) as z:
+                sizes = [e.file_size for e in z.filelist if e.compress_type == zipfile.ZIP_STORED]
+                if len(sizes) < len(z.filelist) or sum(sizes) > os.path.getsize(path):
+                    raise ValueError(
+                        "its entries are compressed or overlap"
+                    )  # a little could become a lot
+                data = {name.removesuffix(".npy"): _read_npy(z, name) for name in z.namelist()}
+            found = data.pop("format").item()
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or no {kind}: {error}") from error
+    if found != FILE_FORMAT:
+        raise ValueError(f"{path} has format {found!r}; this version reads format {FILE_FORMAT}")
+    if ("checkpoint" in data) != (kind == "checkpoint"):
+        raise ValueError(
+            f"{path} is not a {kind}" + ", it is a checkpoint" * ("checkpoint" in data)
+        )
+    return data
+
+
+def _read_npy(z, name):
+    """An array of the archive z, not by np.load, which makes room for all that the header claims."""
+    with z.open(name) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} is not of version 1.0")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+        array = np.frombuffer(bytearray(file.read()), dtype)  # refuses objects
+    return array.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _array(name, value):
+    if _is_masked(value):
+        raise TypeError(
+            f"{name} has a masked array, its mask would be lost: give its .filled(0) instead"
+        )
+    try:
+        return np.asarray(value)
+    except Exception as error:  # of objects that can be made into arrays, and cannot
+        raise ValueError(
+            f"{name} must be an array, got a {type(value).__name__}: {error}"
+        ) from error
+
+
+def _is_masked(value):
+    if isinstance(value, list | tuple):
+        return any(map(_is_masked, value))
+    return np.ma.isMaskedArray(value)
+
+
+def _path(name, path):
+    # open takes integers, too: other files' descriptors
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, got {path!r}")
+    if os.fspath(path) == "" or "\0" in os.fspath(path):  # Path takes "" for the current folder
+        raise ValueError(f"{name} must be a path, got {path!r}")
+    return Path(path)
+
+
+def _room(name, value, *shape, dtype=float):
+    """Refuse an argument that asks for an array larger than all memory."""
+    try:
+        np.empty(shape, dtype)  # takes no time: memory is given only where it is written to
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise MemoryError(
+            f"{name} must be small enough for the memory, got {value!r}: {error}"
+        ) from error
+
+
+def _dtype(dtype):
+    with suppress(TypeError, ValueError, SyntaxError):  # what is no dtype at all is refused below
+        dtype = None if dtype is None else np.dtype(dtype).name  # numpy takes None for float64
+    return np.dtype(_choice("dtype", dtype, ("float64", "float32")))
+
+
+def _flag(name, value):
+    if not isinstance(value, int | np.bool_) or value not in (0, 1):  # "no" would be true
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _choice(name, value, allowed):
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def _number(name, value, interval, kind=Real):
+    """value as a Python float or int, once it is known to lie in an interval such as "[0, 1)"."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        noun = "an integer" if kind is Integral else "a number"
+        raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
+    try:
+        number = float(value)  # before it is compared: it may be rounded to the end of the interval
+    except OverflowError:
+        number = math.inf
+    low, high = map(float, interval[1:-1].split(","))
+    if not (low < number < high or (number == low and interval[0] == "[")):
+        raise ValueError(f"{name} must be in {interval}, got {value!r}")
+    return int(value) if kind is Integral else number
+
+
 def _folder(name, directory=None):
     """The dataset's folder, whether it is there or not; see `load_dataset`."""
-    _choice("name", name, _DATASETS)
+    _choice("name", name, DATASETS)
     root = os.environ.get("TWO_LAYER_NET_DATA") or _PROJECT_DATA if directory is None else directory
-    folder = Path(os.path.expanduser(_path("directory", root))) / _DATASETS[name]["folder"]
+    folder = Path(os.path.expanduser(_path("directory", root))) / DATASETS[name]["folder"]
     if name == "mnist5k" and directory is None and not folder.is_dir():
         folder = _PROJECT_DATA / name
     return folder
@@ -689,11 +879,17 @@ def _read_cifar10(folder, part):
         with open(path, "rb") as f:
             content = f.read(_CIFAR10_LARGEST + 1)
         if len(content) > _CIFAR10_LARGEST:
-            raise ValueError(f"{path}: has more than {_CIFAR10_LARGEST} bytes, so it is no CIFAR-10 batch")
+            raise ValueError(
+                f"{path}: has more than {_CIFAR10_LARGEST} bytes, so it is no CIFAR-10 batch"
+            )
         try:
             batch = _unpickle(content)
             rows, y = batch[b"data"], batch[b"labels"]
-            if type(y) is not list or not y or not all(type(label) is int and 0 <= label <= 9 for label in y):
+            if (
+                type(y) is not list
+                or not y
+                or not all(type(label) is int and 0 <= label <= 9 for label in y)
+            ):
                 raise ValueError("its labels are not a list of integers 0..9")
             if not isinstance(rows, np.ndarray) or rows.shape != (len(y), 3072):
                 raise ValueError(f"its data is not an array of shape ({len(y)}, 3072)")
@@ -741,7 +937,9 @@ class _BatchUnpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         admitted = {"multiarray._reconstruct": _Array, "ndarray": "ndarray", "dtype": _Uint8}
-        asked = f"{module}.{name}".replace("numpy._core.", "numpy.").replace("numpy.core.", "numpy.")
+        asked = f"{module}.{name}".replace("numpy._core.", "numpy.").replace(
+            "numpy.core.", "numpy."
+        )
         if asked.removeprefix("numpy.") not in admitted or not asked.startswith("numpy."):
             raise ValueError(f"it asks for {module}.{name}, which a batch does not")
         return admitted[asked.removeprefix("numpy.")]
@@ -752,7 +950,9 @@ def _unpickle(content):
     tuples, allowed = 0, _OPCODES.split()
     for count, (opcode, argument, position) in enumerate(pickletools.genops(content)):
         if opcode.name not in allowed:
-            raise ValueError(f"opcode {opcode.name} at byte {position}, which a batch does not have")
+            raise ValueError(
+                f"opcode {opcode.name} at byte {position}, which a batch does not have"
+            )
         tuples += opcode.name.startswith("TUPLE")
         # an official batch has some 30,000 opcodes, 5 of them tuples; the memo is as long as its largest
         # index, and tuples of tuples may take forever to hash
@@ -762,7 +962,9 @@ def _unpickle(content):
             )
     batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
     batch = {key.encode() if isinstance(key, str) else key: value for key, value in batch.items()}
-    return {key: value.array if isinstance(value, _Array) else value for key, value in batch.items()}
+    return {
+        key: value.array if isinstance(value, _Array) else value for key, value in batch.items()
+    }
 
 
 def _read_svhn(folder, part):
@@ -779,13 +981,24 @@ def _read_svhn(folder, part):
             f.seek(0)
             content = loadmat(f, variable_names=("X", "y"))
             X, y = content["X"], content["y"].ravel()
-            whole = X.dtype == np.uint8 and X.shape == (32, 32, 3, len(y)) and len(y) and y.dtype.kind in "iu"
+            whole = (
+                X.dtype == np.uint8
+                and X.shape == (32, 32, 3, len(y))
+                and len(y)
+                and y.dtype.kind in "iu"
+            )
             if not whole or y.min() < 1 or y.max() > 10:
                 got = f"{X.dtype} {X.shape} and {y.dtype} {content['y'].shape}"
-                raise ValueError(f"X must be uint8 (32, 32, 3, N) and y N integers 1..10, got {got}")
-        except Exception as error:  # scipy raises many kinds for a damaged file; the answer is to be one
+                raise ValueError(
+                    f"X must be uint8 (32, 32, 3, N) and y N integers 1..10, got {got}"
+                )
+        except (
+            Exception
+        ) as error:  # scipy raises many kinds for a damaged file; the answer is to be one
             raise ValueError(f"{path}: damaged, or not SVHN's: {error!r}") from error
-    return np.ascontiguousarray(X.transpose(3, 0, 1, 2)), y.astype(np.int64) % 10  # 10 means digit 0
+    return np.ascontiguousarray(X.transpose(3, 0, 1, 2)), y.astype(
+        np.int64
+    ) % 10  # 10 means digit 0
 
 
 def _check_mat(f):
@@ -841,7 +1054,9 @@ def _mean_and_std(images, normalize):
     chunks = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
     std = math.sqrt(sum(float(np.square(chunk / 255 - mean).sum()) for chunk in chunks) / rows.size)
     if std == 0:
-        raise ValueError("normalize='standard' needs training images that differ; they are all the same")
+        raise ValueError(
+            "normalize='standard' needs training images that differ; they are all the same"
+        )
     return mean, std
 
 
@@ -863,7 +1078,11 @@ def _real_array(name, values):
 
 
 def _check_how(normalize, dtype):
-    if not isinstance(normalize, bool | np.bool_ | str) or normalize not in (True, False, "standard"):
+    if not isinstance(normalize, bool | np.bool_ | str) or normalize not in (
+        True,
+        False,
+        "standard",
+    ):
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
     normalize = bool(normalize) if isinstance(normalize, np.bool_) else normalize
     return normalize, _dtype(dtype)
@@ -880,9 +1099,13 @@ def _get_cifar10(urls, folder, size, md5):
         lacks = f"{folder.absolute()} is there, but lacks {', '.join(lacking)}"
         raise FileExistsError(f"{lacks}; move this folder away, then download again")
     if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError("unpacking an archive safely needs Python 3.10.12, 3.11.4, 3.12 or later")
+        raise RuntimeError(
+            "unpacking an archive safely needs Python 3.10.12, 3.11.4, 3.12 or later"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="cifar10.", suffix=".part", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix="cifar10.", suffix=".part", dir=folder.parent
+    ) as temporary:
         archive = Path(temporary) / urls[0].rpartition("/")[2]
         _fetch(urls, archive, size, md5, f"unpack {archive.name} in {folder.parent.absolute()}")
         _unpack(archive, {f"{folder.name}/{file}" for file in (*files, "batches.meta")})
@@ -927,7 +1150,9 @@ def _fetch(urls, path, size, md5, by_hand):
                 except (OSError, http.client.HTTPException, ValueError) as error:
                     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                         raise  # the disk is full: no mirror can help
-                    said = "".join(c if c.isprintable() else " " for c in str(error)[:200])  # by the server
+                    said = "".join(
+                        c if c.isprintable() else " " for c in str(error)[:200]
+                    )  # by the server
                     problem = f"{url}: {type(error).__name__}: {said}"
                     print(problem)
                     if isinstance(error, ValueError) or getattr(error, "code", 500) < 500:
@@ -954,7 +1179,11 @@ def _receive(url, f, size):
         length = response.headers.get("Content-Length")
         if length is not None and start + int(length) != size:
             raise ValueError(f"has {start + int(length)} bytes, not {size}")
-        terminal, shown, began = sys.stdout is not None and sys.stdout.isatty(), None, time.monotonic()
+        terminal, shown, began = (
+            sys.stdout is not None and sys.stdout.isatty(),
+            None,
+            time.monotonic(),
+        )
         try:
             # behind an answer's last chunk, should it come in chunks, there could be headers without end
             while done < size or not response.chunked:
@@ -974,7 +1203,11 @@ def _receive(url, f, size):
                     amount = f"{100 * done // size:3}%  {done / 1e6:.1f} of {size / 1e6:.1f} MB"
                     line = f"{url.rpartition('/')[2]}: {amount}, {left:.0f} s left"
                     with suppress(OSError):  # whoever listened to it has gone
-                        print(f"\r{line:<75}" if terminal else line, end="" if terminal else "\n", flush=True)
+                        print(
+                            f"\r{line:<75}" if terminal else line,
+                            end="" if terminal else "\n",
+                            flush=True,
+                        )
         except _Hang:
             stack.pop_all()  # closing waits for the thread that reads
             threading.Thread(target=response.close, daemon=True).start()
@@ -1032,11 +1265,11 @@ def _md5(f):
 
 def main(arguments=None):
     """The command line; returns its exit code: 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
-    names = [name for name in _DATASETS if "files" in _DATASETS[name]]
+    names = [name for name in DATASETS if "files" in DATASETS[name]]
     text = "The datasets, the size of what is downloaded, and where from:\n"
     for name in names:
-        size = sum(size for size, _ in _DATASETS[name]["files"].values()) / 1e6
-        text += f"  {name:14}{size:6.1f} MB  {' or '.join(_DATASETS[name]['mirrors'])}\n"
+        size = sum(size for size, _ in DATASETS[name]["files"].values()) / 1e6
+        text += f"  {name:14}{size:6.1f} MB  {' or '.join(DATASETS[name]['mirrors'])}\n"
     text += """
 Each file is checked before it is used, and nothing that is there is overwritten.
 datasets/README.md has the licences, and says which file to put where by hand.

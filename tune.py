@@ -52,14 +52,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from data_utils import _DATASETS, Dataset, load_dataset, load_transform
-from two_layer_net import ACTIVATIONS, OPTIMIZERS, PART, TwoLayerNet, _flag, _number, _path, _replacing, _room
+from data_utils import DATASETS, Dataset, load_dataset, load_transform
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
             "decay": "learning_rate_decay"}  # arguments of sweep() and what the class calls them  # fmt: skip
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
+PART = f".{8 * '[0-9a-f]'}.part"  # ends the names of temporary files, as glob says it
 PARTS = ("X_train", "y_train", "X_val", "y_val")
 MOST = 100_000  # so many trials, values or workers are taken for a slip of the finger
 PICTURES = ("sweep.png", "history.png", "weights.png")
@@ -126,7 +127,9 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     if not isinstance(host, str | None):
         raise TypeError(f"host must be an address or None, got {host!r}")
     if host is not None and executor is None:
-        raise ValueError(f"host={host!r} goes with executor (on the command line --dask), there is none")
+        raise ValueError(
+            f"host={host!r} goes with executor (on the command line --dask), there is none"
+        )
     halving, verbose = _flag("halving", halving), _flag("verbose", verbose)
     out = None if out is None else _path("out", out)
     _check_dataset(data)
@@ -156,7 +159,10 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
             todo = [t for t in alive if t["epochs"] < rung and t["status"] in ("ok", "waiting")]
             # roughly in proportion to the seconds that are left, in this rung and in those after it
             costs = {t["trial"]: t["hidden_size"] * (rung - t["epochs"]) for t in todo}
-            later = [(math.ceil(size / 3**i), rungs[i] - rungs[i - 1]) for i in range(level + 1, len(rungs))]
+            later = [
+                (math.ceil(size / 3**i), rungs[i] - rungs[i - 1])
+                for i in range(level + 1, len(rungs))
+            ]
             later_cost = mean_size * sum(n * k for n, k in later)
             total = finished + len(todo) + sum(n for n, _ in later)
             if todo and source is None:
@@ -165,7 +171,9 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
                     source = _written(data, executor.folder)
                 else:
                     source = stack.enter_context(_served(data, host))
-            todo.sort(key=lambda t: costs[t["trial"]], reverse=True)  # so that no core waits at the end
+            todo.sort(
+                key=lambda t: costs[t["trial"]], reverse=True
+            )  # so that no core waits at the end
             task = source, len(data.class_names), seed, rung, len(rungs) > 1
             if verbose and not spent and todo:
                 _live(f"{finished}/{total} trials")
@@ -173,12 +181,20 @@ def sweep(data, hidden=(16, 64, 256), lr=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
                 _record(out, trials, trial, result)
                 finished, spent = finished + 1, spent + costs.pop(trial["trial"])
                 if verbose:
-                    after = f" after {trial['epochs']:{len(str(epochs))}}/{epochs}" if len(rungs) > 1 else ""
-                    left = (time.perf_counter() - began) / spent * (sum(costs.values()) + later_cost)
+                    after = (
+                        f" after {trial['epochs']:{len(str(epochs))}}/{epochs}"
+                        if len(rungs) > 1
+                        else ""
+                    )
+                    left = (
+                        (time.perf_counter() - began) / spent * (sum(costs.values()) + later_cost)
+                    )
                     _announce(trials, trial, f"{finished:{len(str(total))}}/{total}", after, left)
             onward = [] if rung == epochs else _promoted(alive, rung)
             for trial in alive:
-                if trial not in onward and trial["status"] != "failed":  # which would be tried again
+                if (
+                    trial not in onward and trial["status"] != "failed"
+                ):  # which would be tried again
                     trial["checkpoint"] = b""
                     if out is not None:
                         _files(out, trial)[2].unlink(missing_ok=True)
@@ -194,11 +210,15 @@ def _check_dataset(data):
     if not isinstance(data, Dataset):
         raise TypeError(f"data must be a Dataset or the name of one, got {type(data).__name__}")
     if np.size(data.y_val) == 0:
-        raise ValueError("data has no validation rows to judge the trials by: load it with validation > 0")
+        raise ValueError(
+            "data has no validation rows to judge the trials by: load it with validation > 0"
+        )
     net = TwoLayerNet(data.mean.size, 1, len(data.class_names), "zeros", dtype=data.mean.dtype)
     for part in ("train", "val", "test") if np.size(data.y_test) else ("train", "val"):
-        names = f"data.X_{part}", f"data.y_{part}"
-        net._check_data(getattr(data, f"X_{part}"), getattr(data, f"y_{part}"), *names)
+        try:
+            net.accuracy(getattr(data, f"X_{part}"), getattr(data, f"y_{part}"))
+        except ValueError as error:
+            raise ValueError(f"data.X_{part}, data.y_{part}: {error}") from error
 
 
 def _cores():
@@ -210,8 +230,12 @@ def _checked(name, values):
     """The values of one setting: a Range, or a list of Python's own numbers and strings."""
     if name == "batch_size" and isinstance(values, Real):
         values = [values]
-    if isinstance(values, str) or not (np.iterable(values) and hasattr(values, "__len__") and len(values)):
-        raise ValueError(f"{name} must be a list of at least one value, such as [{values!r}], got {values!r}")
+    if isinstance(values, str) or not (
+        np.iterable(values) and hasattr(values, "__len__") and len(values)
+    ):
+        raise ValueError(
+            f"{name} must be a list of at least one value, such as [{values!r}], got {values!r}"
+        )
     if len(values) >= MOST:
         raise ValueError(f"{name} must have fewer than {MOST} values, got {len(values)}")
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
@@ -226,7 +250,9 @@ def _checked(name, values):
         raise TypeError(f"{name}: the ends of a range must be numbers, got {values!r}")
     least = -math.inf if name in ("dropout", "decay") else 0  # of which there is no logarithm
     if not least < low < high:
-        raise ValueError(f"{name}: a range LOW:HIGH must have {least} < LOW < HIGH, got {low}:{high}")
+        raise ValueError(
+            f"{name}: a range LOW:HIGH must have {least} < LOW < HIGH, got {low}:{high}"
+        )
     return Range(low, high)
 
 
@@ -263,7 +289,9 @@ def _draw(given, trials, seed):
             raise ValueError(f"trials must be at most {size}, the grid's size, got {trials}")
         chosen = range(size) if trials is None else np.sort(rng.choice(size, trials, replace=False))
         places = np.unravel_index(chosen, [len(values) for values in given.values()])
-        drawn = zip(*([v[i] for i in at] for v, at in zip(given.values(), places, strict=True)), strict=True)
+        drawn = zip(
+            *([v[i] for i in at] for v, at in zip(given.values(), places, strict=True)), strict=True
+        )
     return [dict(zip(SETTINGS.values(), values, strict=True)) for values in drawn]
 
 
@@ -277,6 +305,73 @@ def _one(rng, name, values):
     # three digits can be read and typed again
     value = round(value) if name in ("hidden", "batch_size") else float(f"{value:.3g}")
     return min(max(value, values.low), values.high)
+
+
+@contextmanager
+def _replacing(path):
+    """Open a file of bytes that takes path's place when the block ends, and only if without an error.
+
+    Of a link, what it leads to is replaced. The permissions of a file that is there are kept.
+    """
+    path = os.path.realpath(path)
+    temporary = Path(f"{path}.{os.urandom(4).hex()}.part")  # as PART says
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(f"{path} is not an ordinary file")
+        with open(temporary, "w+b") as file:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, os.stat(path).st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:  # a full disk says nothing of the path, others name the temporary file
+        if error.errno and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+    finally:
+        with suppress(OSError):  # it is not there
+            temporary.unlink()
+
+
+def _path(name, path):
+    # open takes integers, too: other files' descriptors
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, got {path!r}")
+    if os.fspath(path) == "" or "\0" in os.fspath(path):  # Path takes "" for the current folder
+        raise ValueError(f"{name} must be a path, got {path!r}")
+    return Path(path)
+
+
+def _room(name, value, *shape, dtype=float):
+    """Refuse an argument that asks for an array larger than all memory."""
+    try:
+        np.empty(shape, dtype)  # takes no time: memory is given only where it is written to
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise MemoryError(
+            f"{name} must be small enough for the memory, got {value!r}: {error}"
+        ) from error
+
+
+def _flag(name, value):
+    if not isinstance(value, int | np.bool_) or value not in (0, 1):  # "no" would be true
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _number(name, value, interval, kind=Real):
+    """value as a Python float or int, once it is known to lie in an interval such as "[0, 1)"."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        noun = "an integer" if kind is Integral else "a number"
+        raise TypeError(f"{name} must be {noun} in {interval}, got {value!r}")
+    try:
+        number = float(value)  # before it is compared: it may be rounded to the end of the interval
+    except OverflowError:
+        number = math.inf
+    low, high = map(float, interval[1:-1].split(","))
+    if not (low < number < high or (number == low and interval[0] == "[")):
+        raise ValueError(f"{name} must be in {interval}, got {value!r}")
+    return int(value) if kind is Integral else number
 
 
 def _trial(source, classes, seed, epochs, halving, settings, checkpoint):
@@ -294,17 +389,29 @@ def _trial(source, classes, seed, epochs, halving, settings, checkpoint):
 
 def _train(arrays, classes, settings, seed, epochs, **options):
     s, X, seen = settings, arrays[0], {}
+
+    def watch(net, history):  # the penalty, so that the loss can be drawn without it
+        weights = (net.params[name] for name in ("W1", "W2"))
+        penalty = s["reg"] * sum(float(np.vdot(W, W)) for W in weights)
+        history.setdefault("penalty_history", []).append(penalty)
+        seen.update(history)
+
     start = time.perf_counter()
     net = TwoLayerNet(X.shape[1], s["hidden_size"], classes, s["std"], activation=s["activation"],
                       dropout=s["dropout"], dtype=X.dtype, rng=seed)  # fmt: skip
     try:
         history = net.train(*arrays, s["learning_rate"], s["learning_rate_decay"], s["reg"], epochs=epochs,
                             batch_size=s["batch_size"], optimizer=s["optimizer"],
-                            callback=lambda net, history: seen.update(history), **options)  # fmt: skip
+                            callback=watch, **options)  # fmt: skip
         result = {"status": "ok", "epochs": epochs, "history": history, "net": net}
         result.update({key: history[f"{key}_history"][-1] for key in MEASURES})
     except FloatingPointError:
-        result = {"status": "diverged", "history": seen, "net": None, **dict.fromkeys(MEASURES, math.nan)}
+        result = {
+            "status": "diverged",
+            "history": seen,
+            "net": None,
+            **dict.fromkeys(MEASURES, math.nan),
+        }
     return {**result, "seconds": time.perf_counter() - start}
 
 
@@ -320,7 +427,9 @@ def _run(executor, task, todo):
         for trial in todo:
             submit(trial)
         while pending:
-            finished, _ = wait(pending, 1, FIRST_COMPLETED)  # for a second: Windows hears Ctrl-C in between
+            finished, _ = wait(
+                pending, 1, FIRST_COMPLETED
+            )  # for a second: Windows hears Ctrl-C in between
             for future in [f for f in pending if f in finished]:  # a set has no order
                 trial, result = pending.pop(future), None
                 try:
@@ -346,7 +455,9 @@ def _promoted(trials, rung):
     """The best third at the end of a rung, judged by what they were then: some may have gone on since."""
 
     def rank(t):
-        accuracy, loss = (t["history"][f"{key}_history"][rung - 1] for key in ("val_acc", "val_loss"))
+        accuracy, loss = (
+            t["history"][f"{key}_history"][rung - 1] for key in ("val_acc", "val_loss")
+        )
         return -accuracy, loss, t["trial"]
 
     able = [t for t in trials if t["history"] and len(t["history"]["val_acc_history"]) >= rung]
@@ -386,7 +497,9 @@ def _claimed(out, plan):
 
             folder = os.open(out, os.O_RDONLY)
             stack.callback(os.close, folder)
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+            fcntl.flock(
+                folder, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # ends with this process, however that ends
             stack.callback(fcntl.flock, folder, fcntl.LOCK_UN)  # forked workers hold it, too
         except ImportError:
             pass
@@ -398,12 +511,16 @@ def _claimed(out, plan):
         if not path.exists():
             others = [other.name for other in out.iterdir() if not other.name.startswith(".")]
             if others:
-                raise ValueError(f"{out} has no sweep.json, so no sweep, but {others[0]}: {otherwise}")
+                raise ValueError(
+                    f"{out} has no sweep.json, so no sweep, but {others[0]}: {otherwise}"
+                )
             _write(path, json.dumps(plan, indent=1, default=int))
         found = _json(path)
         for key, value in plan.items():
             if found.get(key) != value:
-                raise ValueError(f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}")
+                raise ValueError(
+                    f"{out} holds a sweep with {key} {found.get(key)}, not {value}: {otherwise}"
+                )
         (out / "trials").mkdir(exist_ok=True)
         yield
 
@@ -414,7 +531,9 @@ def _take_over(out, trials):
     for found in _read_trials(out):
         trial = by_number.get(found["trial"], {})
         if any(found[column] != trial.get(column) for column in SETTINGS.values()):
-            raise ValueError(f"{out / 'trials.csv'}: trial {found['trial']} is not what sweep.json says")
+            raise ValueError(
+                f"{out / 'trials.csv'}: trial {found['trial']} is not what sweep.json says"
+            )
         trial.update(found)
         if trial["status"] == "failed":
             trial["status"] = "ok" if trial["epochs"] else "waiting"
@@ -436,7 +555,10 @@ def _read_trials(out):
         return trials
     try:
         text = path.read_text(encoding="utf-8")
-        rows = [{name: _parsed(row[name]) for name in COLUMNS} for row in csv.DictReader(io.StringIO(text))]
+        rows = [
+            {name: _parsed(row[name]) for name in COLUMNS}
+            for row in csv.DictReader(io.StringIO(text))
+        ]
         for row in rows:
             _check_row(row)
         if not text.endswith("\n") or len({row["trial"] for row in rows}) < len(rows):
@@ -454,7 +576,10 @@ def _read_trials(out):
             if not (trial["history"] and trial["net"]):
                 continue
             seen = trial["history"]["val_acc_history"]
-            if not isinstance(seen, list) or trial["val_acc"] not in seen[trial["epochs"] - 1 :][:1]:
+            if (
+                not isinstance(seen, list)
+                or trial["val_acc"] not in seen[trial["epochs"] - 1 :][:1]
+            ):
                 raise ValueError(f"{history} does not tell of the trial in {path}")
             if trial["net"].hidden_size != trial["hidden_size"]:
                 raise ValueError(f"{net} is not the net of the trial in {path}")
@@ -468,7 +593,9 @@ def _check_row(row):
         raise ValueError(f"status must be ok, diverged or failed, got {row['status']!r}")
     ok = row["status"] == "ok"
     for name in ("trial", "hidden_size", "epochs"):
-        _number(name, row[name], "[0, inf)" if name == "epochs" and not ok else "[1, inf)", Integral)
+        _number(
+            name, row[name], "[0, inf)" if name == "epochs" and not ok else "[1, inf)", Integral
+        )
     for name in ("learning_rate", "reg", "seconds", *(MEASURES if ok else ())):
         _number(name, row[name], "[0, 1.0001)" if name in ("val_acc", "train_acc") else "[0, inf)")
 
@@ -488,10 +615,14 @@ def _record(out, trials, trial, result):
     if result is None:
         trial["status"] = "failed"
     else:
-        seen = result["history"] or trial["history"]  # none was seen if it went on and diverged at once
+        seen = (
+            result["history"] or trial["history"]
+        )  # none was seen if it went on and diverged at once
         epochs = len(seen["val_acc_history"]) if seen else 0
         seconds = trial["seconds"] + result["seconds"]
-        trial.update({"checkpoint": b"", **result, "history": seen, "epochs": epochs, "seconds": seconds})
+        trial.update(
+            {"checkpoint": b"", **result, "history": seen, "epochs": epochs, "seconds": seconds}
+        )
     if out is None:
         return
     history, net, checkpoint = _files(out, trial)
@@ -515,7 +646,10 @@ def _record(out, trials, trial, result):
 
 
 def _files(out, trial):
-    return [out / "trials" / f"{trial['trial']:04}{kind}" for kind in (".json", ".npz", ".checkpoint.npz")]
+    return [
+        out / "trials" / f"{trial['trial']:04}{kind}"
+        for kind in (".json", ".npz", ".checkpoint.npz")
+    ]
 
 
 def _write(path, content):
@@ -570,7 +704,9 @@ class WorkerPool(Executor):
         _number("workers", workers, f"[1, {MOST})", Integral)
         self.folder = Path(tempfile.gettempdir(), f"tune-{secrets.token_hex(8)}")
         self._before = {name: os.environ.get(name) for name in THREADS}
-        os.environ.update(dict.fromkeys(THREADS, "1"))  # before a worker imports numpy, as it is spawned
+        os.environ.update(
+            dict.fromkeys(THREADS, "1")
+        )  # before a worker imports numpy, as it is spawned
         self._processes, self._idle = set(), SimpleQueue()
         self._closing, self._lock = threading.Event(), threading.Lock()
         self._threads = ThreadPoolExecutor(workers)
@@ -578,7 +714,9 @@ class WorkerPool(Executor):
             # by the threads, as Ctrl-C might stop the main one half-way through the start of a process
             for start in [self._threads.submit(self._start) for _ in range(workers)]:
                 self._idle.put(start.result())
-            self.folder.mkdir(mode=0o700)  # now there are processes that will remove it should this one die
+            self.folder.mkdir(
+                mode=0o700
+            )  # now there are processes that will remove it should this one die
         except BaseException:
             self.shutdown(wait=False)
             raise
@@ -620,7 +758,9 @@ class WorkerPool(Executor):
                                   'call sweep() under `if __name__ == "__main__":`') from None  # fmt: skip
             pipe.close()
             process, pipe = self._start()
-            what = f"signal {-code}, perhaps for lack of memory" if code < 0 else f"exit code {code}"
+            what = (
+                f"signal {-code}, perhaps for lack of memory" if code < 0 else f"exit code {code}"
+            )
             raise BrokenExecutor(f"its worker process died ({what})") from None
         finally:
             self._idle.put((process, pipe))
@@ -708,14 +848,21 @@ def _checksum(data):
 @contextmanager
 def _served(data, host):
     """Serve the arrays; yields the address and the key, which are all that a task carries of them."""
-    key, arrays = secrets.token_bytes(32), [np.ascontiguousarray(getattr(data, part)) for part in PARTS]
+    key, arrays = (
+        secrets.token_bytes(32),
+        [np.ascontiguousarray(getattr(data, part)) for part in PARTS],
+    )
     host = host or _own_address()
     try:
         listener, closing = Listener((host, 0), backlog=100), threading.Event()
     except (OSError, UnicodeError) as error:
-        raise ValueError(f"host must be an address of this machine, got {host!r}: {error}") from error
+        raise ValueError(
+            f"host must be an address of this machine, got {host!r}: {error}"
+        ) from error
 
-    def serve(connection):  # with the key asked for here: one who never answers would hold up the listener
+    def serve(
+        connection,
+    ):  # with the key asked for here: one who never answers would hold up the listener
         with connection, suppress(OSError, EOFError, multiprocessing.ProcessError):
             deliver_challenge(connection, key)
             answer_challenge(connection, key)
@@ -772,7 +919,9 @@ def _arrays(source):
                 address, key = source
                 with Client(address, authkey=key) as connection:
                     parts = [(connection.recv(), connection.recv_bytes()) for _ in PARTS]
-                arrays = [np.frombuffer(part, dtype).reshape(shape) for (dtype, shape), part in parts]
+                arrays = [
+                    np.frombuffer(part, dtype).reshape(shape) for (dtype, shape), part in parts
+                ]
             _fetched[source] = arrays
         return _fetched[source]
 
@@ -832,7 +981,9 @@ def report(out, data=None):
     out = _path("out", out)
     data = load_dataset(data) if isinstance(data, str) else data
     if not isinstance(data, Dataset | None):
-        raise TypeError(f"data must be a Dataset, the name of one or None, got {type(data).__name__}")
+        raise TypeError(
+            f"data must be a Dataset, the name of one or None, got {type(data).__name__}"
+        )
     trials, planned = load_sweep(out), _planned(out)
     count = len(trials) if len(trials) == planned else f"{len(trials)} (of {planned})"
     print(f"\nbest {min(10, len(trials))} of {count} trials")
@@ -865,10 +1016,15 @@ def report(out, data=None):
         best["test_images"] = len(data.y_test)
         _write(out / "best.json", json.dumps(best, indent=1))
     if "test_acc" in best:
-        print(f"\ntest accuracy of the best: {best['test_acc']:.2%} of {best['test_images']} images")
+        print(
+            f"\ntest accuracy of the best: {best['test_acc']:.2%} of {best['test_images']} images"
+        )
 
     paths, table = [out / name for name in PICTURES], (out / "trials.csv").stat()
-    if not all(path.exists() and path.stat().st_mtime >= table.st_mtime for path in paths) or data is None:
+    if (
+        not all(path.exists() and path.stat().st_mtime >= table.st_mtime for path in paths)
+        or data is None
+    ):
         import vis_utils  # here, because every worker would spend half a second on matplotlib
 
         vis_utils.plot_sweep(trials, path=paths[0])
@@ -883,7 +1039,9 @@ def _parser():
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     option = parser.add_argument
-    defaults = {name: parameter.default for name, parameter in inspect.signature(sweep).parameters.items()}
+    defaults = {
+        name: parameter.default for name, parameter in inspect.signature(sweep).parameters.items()
+    }
     for name, kind, text in (
         ("hidden", int, "numbers of hidden units, or a range LOW:HIGH"),
         ("lr", float, "learning rates, or a range"),
@@ -902,7 +1060,9 @@ def _parser():
                 return Range(kind(low), kind(high)) if colon else kind(word)
             except ValueError:
                 nouns = "integers" if kind is int else "numbers"
-                raise argparse.ArgumentTypeError(f"{nouns} or one range LOW:HIGH, got {word!r}") from None
+                raise argparse.ArgumentTypeError(
+                    f"{nouns} or one range LOW:HIGH, got {word!r}"
+                ) from None
 
         shown = " ".join(v if isinstance(v, str) else f"{v:g}" for v in defaults[name])
         option(f"--{name.replace('_', '-')}", type=value, nargs="+", default=defaults[name],
@@ -917,8 +1077,8 @@ def _parser():
     option("--halving", action="store_true", help="successive halving: all trials train for epochs / 3**s "
            "epochs, the best third goes on to three times as many, and so on (s: the largest with 3**s <= "
            "trials and 3**s <= epochs)")  # fmt: skip
-    option("--dataset", default="mnist5k", metavar="NAME", choices=_DATASETS,
-           help=f"{', '.join(_DATASETS)} (default: %(default)s)")  # fmt: skip
+    option("--dataset", default="mnist5k", metavar="NAME", choices=DATASETS,
+           help=f"{', '.join(DATASETS)} (default: %(default)s)")  # fmt: skip
     for name, metavar, text in (
         ("out", "FOLDER", "where results go (default: runs/NAME)"),
         ("dask", "tcp://HOST:PORT", "run the trials on the workers of this dask scheduler"),
@@ -938,7 +1098,10 @@ def _not_empty(word):
 def main(arguments=None):
     parser = _parser()
     given = vars(parser.parse_args(arguments))  # the arguments of sweep(), but for these:
-    folder, others = given.pop("report"), [name for name in given if given[name] != parser.get_default(name)]
+    folder, others = (
+        given.pop("report"),
+        [name for name in given if given[name] != parser.get_default(name)],
+    )
     if folder is not None and others:
         parser.error(f"argument --report: not allowed with --{others[0].replace('_', '-')}")
     dataset, out, dask = (given.pop(name) for name in ("dataset", "out", "dask"))
@@ -946,7 +1109,9 @@ def main(arguments=None):
     for name in SETTINGS:
         if any(isinstance(value, Range) for value in given[name]):
             if len(given[name]) > 1:
-                parser.error(f"argument --{name.replace('_', '-')}: one range or a list, got {given[name]}")
+                parser.error(
+                    f"argument --{name.replace('_', '-')}: one range or a list, got {given[name]}"
+                )
             given[name] = given[name][0]
     start = time.perf_counter()
     try:
@@ -962,10 +1127,14 @@ def main(arguments=None):
             print(f"{time.perf_counter() - start:.1f} s")
             return report(out, data)
     except BrokenPipeError:  # nobody reads on, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # for what Python writes at its end
         return 1
     except (ValueError, TypeError, OSError, ImportError) as error:
-        where = "output: " if getattr(error, "errno", None) and not error.filename else ""  # a full disk, say
+        where = (
+            "output: " if getattr(error, "errno", None) and not error.filename else ""
+        )  # a full disk, say
         parser.exit(2, f"{parser.prog}: error: {where}{error}\n")
     except (KeyboardInterrupt, BrokenExecutor, MemoryError) as error:
         stopped, table = isinstance(error, KeyboardInterrupt), Path(folder or out, "trials.csv")
@@ -985,7 +1154,9 @@ def _stop_on_signals(stack):
         raise KeyboardInterrupt(128 + number)
 
     for name in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(name) != signal.SIG_IGN:  # as where a shell began this in the background
+        if (
+            signal.getsignal(name) != signal.SIG_IGN
+        ):  # as where a shell began this in the background
             stack.callback(signal.signal, name, signal.signal(name, stop))
 
 
@@ -993,7 +1164,9 @@ def _dask(address, stack):
     try:
         from distributed import Client as DaskClient
     except ImportError as error:
-        raise ImportError("--dask needs dask.distributed: python -m pip install distributed") from error
+        raise ImportError(
+            "--dask needs dask.distributed: python -m pip install distributed"
+        ) from error
     try:
         client = stack.enter_context(DaskClient(address, timeout=10))
     except (OSError, ValueError) as error:
@@ -1004,6 +1177,8 @@ def _dask(address, stack):
 
 
 if __name__ == "__main__":
-    from tune import main  # so that what the workers get is tune's, which they can import, not __main__'s
+    from tune import (
+        main,
+    )  # so that what the workers get is tune's, which they can import, not __main__'s
 
     sys.exit(main())

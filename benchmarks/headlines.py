@@ -99,21 +99,39 @@ ROWS = {
         "setting": "1024 hidden, `distort`, momentum, cosine from 0.1, 60 epochs of 100",
         "data": {"name": "mnist", "validation": 5000, "normalize": True},
         "net": {"hidden_size": 1024, "std": "he"},
-        "train": {"learning_rate": cosine(0.1), "reg": 0, "epochs": 60, "batch_size": 100, "augment": bend},
+        "train": {
+            "learning_rate": cosine(0.1),
+            "reg": 0,
+            "epochs": 60,
+            "batch_size": 100,
+            "augment": bend,
+        },
     },
     "Keras mimic, simple": {
         "course": "MNIST test 85 %, within 3 minutes",
         "setting": "MSE, 32 hidden, plain SGD, rate 1, 5 epochs of 32",
         "data": {"name": "mnist", "validation": 5000},
         "net": {"hidden_size": 32, "std": "xavier", "criterion": "mse"},
-        "train": {"learning_rate": 1.0, "reg": 0, "epochs": 5, "batch_size": 32, "optimizer": "sgd"},
+        "train": {
+            "learning_rate": 1.0,
+            "reg": 0,
+            "epochs": 5,
+            "batch_size": 32,
+            "optimizer": "sgd",
+        },
     },
     "Keras mimic, advanced": {
         "course": "MNIST test 95 %, within 3 minutes",
         "setting": "MSE, 128 hidden, leaky ReLU, He weights, Adam, rate 1e-3, 10 epochs of 64",
         "data": {"name": "mnist", "validation": 5000},
         "net": {"hidden_size": 128, "std": "he", "criterion": "mse", "activation": "leaky_relu"},
-        "train": {"learning_rate": 1e-3, "reg": 0, "epochs": 10, "batch_size": 64, "optimizer": "adam"},
+        "train": {
+            "learning_rate": 1e-3,
+            "reg": 0,
+            "epochs": 10,
+            "batch_size": 64,
+            "optimizer": "adam",
+        },
     },
     "momentum homework": {
         "course": "MNIST, no figure printed",
@@ -137,13 +155,17 @@ def run(name, seed):
     row = ROWS[name]
     data = load_dataset(**row["data"])
     scale = np.float32(row.get("pixels", 1))
-    X_train, X_val, X_test = (X * scale if scale != 1 else X for X in (data.X_train, data.X_val, data.X_test))
+    X_train, X_val, X_test = (
+        X * scale if scale != 1 else X for X in (data.X_train, data.X_val, data.X_test)
+    )
     net = TwoLayerNet(X_train.shape[1], output_size=10, dtype=np.float32, rng=seed, **row["net"])
     images = X_train.reshape(-1, *data.image_shape)  # the augmentations need the shape
     start = time.perf_counter()
     net.train(images, data.y_train, X_val, data.y_val, **{"optimizer": "momentum", **row["train"]})
     seconds = time.perf_counter() - start
-    val, test = (np.mean(net.predict(X) == y) for X, y in ((X_val, data.y_val), (X_test, data.y_test)))
+    val, test = (
+        np.mean(net.predict(X) == y) for X, y in ((X_val, data.y_val), (X_test, data.y_test))
+    )
     return {
         "row": name,
         "seed": seed,
@@ -171,26 +193,44 @@ def table(results, skipped, note):
         runs = sorted((r for r in results if r["row"] == name), key=lambda r: int(r["seed"]))
         if not runs:
             why = skipped.get(name, "not run")
-            lines.append(f"| {name} | {row['course']} | not measured: {why} | | | {row['setting']} |")
+            lines.append(
+                f"| {name} | {row['course']} | not measured: {why} | | | {row['setting']} |"
+            )
             continue
         part = row.get("measure", "test")
         figures = [100 * float(r[part]) for r in runs]
         seconds = float(np.median([float(r["seconds"]) for r in runs]))
         spread = f"{min(figures):.2f} to {max(figures):.2f} % ({len(runs)})"
         ours = f"{'validation' if part == 'val' else 'test'} **{figures[0]:.2f} %**"
-        lines.append(f"| {name} | {row['course']} | {ours} | {spread} | {seconds:.3g} | {row['setting']} |")
+        lines.append(
+            f"| {name} | {row['course']} | {ours} | {spread} | {seconds:.3g} | {row['setting']} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog="Rows: " + "; ".join(ROWS))
-    parser.add_argument(
-        "--only", nargs="+", default=list(ROWS), metavar="ROW", choices=list(ROWS), help="these rows"
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], epilog="Rows: " + "; ".join(ROWS)
     )
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="runs of each row (default: 5)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="runs at a time (default: 2)")
     parser.add_argument(
-        "--copy", default="", metavar="WORDS", help='said of the CIFAR-10 at hand, as in "JPEG copy"'
+        "--only",
+        nargs="+",
+        default=list(ROWS),
+        metavar="ROW",
+        choices=list(ROWS),
+        help="these rows",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="runs of each row (default: 5)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="runs at a time (default: 2)"
+    )
+    parser.add_argument(
+        "--copy",
+        default="",
+        metavar="WORDS",
+        help='said of the CIFAR-10 at hand, as in "JPEG copy"',
     )
     parser.add_argument(
         "--note", default="", help="a line above the table, such as what copy of a dataset it is"

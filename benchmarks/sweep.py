@@ -77,7 +77,9 @@ def grid_search():
             "alpha": [2 * BATCH * reg for reg in REG]}  # fmt: skip
     fold = np.r_[np.full(len(data.X_train), -1), np.zeros(len(data.X_val), int)]
     search = GridSearchCV(net, grid, cv=PredefinedSplit(fold), n_jobs=2, refit=False)
-    search.fit(np.concatenate([data.X_train, data.X_val]), np.concatenate([data.y_train, data.y_val]))
+    search.fit(
+        np.concatenate([data.X_train, data.X_val]), np.concatenate([data.y_train, data.y_val])
+    )
     print(f"best {search.best_score_:.2%}")
 
 
@@ -116,9 +118,21 @@ def workers_of(pid):
 def startup():
     """Seconds until the first of 27 trials of one epoch has come back, less the seconds that it trained."""
     with tempfile.TemporaryDirectory() as folder:
-        flags = ["--epochs", "1", "--workers", "2", "--out", folder, "--hidden", "4", *SETTINGS[-8:]]
+        flags = [
+            "--epochs",
+            "1",
+            "--workers",
+            "2",
+            "--out",
+            folder,
+            "--hidden",
+            "4",
+            *SETTINGS[-8:],
+        ]
         start = time.perf_counter()
-        run = subprocess.Popen([sys.executable, str(HERE.parent / "tune.py"), *flags], stdout=subprocess.PIPE)
+        run = subprocess.Popen(
+            [sys.executable, str(HERE.parent / "tune.py"), *flags], stdout=subprocess.PIPE
+        )
         run.stdout.readline()
         took = time.perf_counter() - start
         run.communicate()
@@ -134,18 +148,25 @@ def memory():
         data = load_dataset("cifar10")
     except FileNotFoundError:
         return None
-    size = sum(getattr(data, part).nbytes for part in ("X_train", "y_train", "X_val", "y_val")) / 1e6
+    size = (
+        sum(getattr(data, part).nbytes for part in ("X_train", "y_train", "X_val", "y_val")) / 1e6
+    )
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--dataset", "cifar10", "--hidden", "100", "200", "--lr", "0.01", "--reg", "0", "1e-4",
                  "--epochs", "1", "--batch-size", "200", "--workers", "2", "--out", folder]  # fmt: skip
-        run = subprocess.Popen([sys.executable, str(HERE.parent / "tune.py"), *flags], stdout=subprocess.PIPE)
+        run = subprocess.Popen(
+            [sys.executable, str(HERE.parent / "tune.py"), *flags], stdout=subprocess.PIPE
+        )
         peak = 0
         while run.poll() is None:
             pss = 0
             for path in workers_of(run.pid):
                 try:
                     lines = path.joinpath("smaps_rollup").read_text().splitlines()
-                    pss += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+                    pss += (
+                        sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+                        / 1000
+                    )
                 except OSError:  # it has ended
                     continue
             peak = max(peak, pss)
@@ -161,13 +182,17 @@ def speed(rounds):
             results.append(seconds(name))
             print(f"round {i + 1}: {name} {results[-1][0]:.1f} s", flush=True)
     begin, used = statistics.median(startup() for _ in range(rounds)), memory()
-    median = {name: statistics.median(took for took, _ in results) for name, results in found.items()}
+    median = {
+        name: statistics.median(took for took, _ in results) for name, results in found.items()
+    }
     ours = median["tune.py, 2 workers"]
     text = "## Speed\n\n| command | seconds | times 2 workers | best validation accuracy |\n"
     text += "| --- | --- | --- | --- |\n"
     for name, took in median.items():
         text += f"| {name} | {took:.1f} | {took / ours:.2f} | {found[name][-1][1]} |\n"
-    text += f"\n27 nets (hidden {HIDDEN}, learning rates {LR}, reg {REG}), {EPOCHS} epochs, batches of "
+    text += (
+        f"\n27 nets (hidden {HIDDEN}, learning rates {LR}, reg {REG}), {EPOCHS} epochs, batches of "
+    )
     text += f"{BATCH}, on mnist5k; median of {rounds} rounds. From the command to the first trial: "
     text += f"{begin:.2f} s.\n"
     if used:
@@ -192,18 +217,14 @@ def halving(seeds):
             best += [max(accuracies), sum(int(row["epochs"]) for row in table), took]
         rows.append(best)
         print(seed, best, flush=True)
-    text += (
-        "| seed | full sweep | epochs | seconds | halving | epochs | seconds | points lost | epochs spent |\n"
-    )
+    text += "| seed | full sweep | epochs | seconds | halving | epochs | seconds | points lost | epochs spent |\n"
     text += f"|{' --- |' * 9}\n"
     for seed, (full, all_epochs, slow, halved, epochs, fast) in enumerate(rows):
         text += f"| {seed} | {full:.2%} | {all_epochs} | {slow:.1f} | {halved:.2%} | {epochs} | {fast:.1f} | "
         text += f"{100 * (full - halved):.2f} | {epochs / all_epochs:.1%} |\n"
     lost, spent = (statistics.median(values) for values in zip(
         *((100 * (r[0] - r[3]), r[4] / r[1]) for r in rows), strict=True))  # fmt: skip
-    text += (
-        f"\nMedian: {lost:.2f} points lost with {spent:.1%} of the epochs. MNIST, best validation accuracy "
-    )
+    text += f"\nMedian: {lost:.2f} points lost with {spent:.1%} of the epochs. MNIST, best validation accuracy "
     text += f"of 27 trials drawn at random, 9 epochs: `python tune.py {' '.join(MNIST)}`.\n"
     return text
 
@@ -211,9 +232,13 @@ def halving(seeds):
 def main():
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the median of N (default: 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="the median of N (default: 3)"
+    )
     parser.add_argument("--halving", action="store_true", help="the accuracy of halving, on MNIST")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="of --halving (default: 5)")
+    parser.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="of --halving (default: 5)"
+    )
     parser.add_argument("--contender", choices=OTHERS.values(), help=argparse.SUPPRESS)
     o = parser.parse_args()
     if o.contender:
@@ -225,7 +250,9 @@ def main():
     parts = {part.split("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
     new = halving(o.seeds) if o.halving else speed(o.rounds)
     parts["Halving" if o.halving else "Speed"] = f"{new}\n{machine()}.\n"
-    text = "# A sweep\n\n" + "\n".join(parts[name] for name in ("Speed", "Halving") if name in parts)
+    text = "# A sweep\n\n" + "\n".join(
+        parts[name] for name in ("Speed", "Halving") if name in parts
+    )
     path.write_text(text, encoding="utf-8")
     print(text)
 

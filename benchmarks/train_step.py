@@ -37,7 +37,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from two_layer_net import OPTIMIZERS, TwoLayerNet  # noqa: E402
 
-SHAPES = ["784,100,100", "784,512,200", "3072,50,200", "3072,512,200"]  # inputs, hidden units, batch
+SHAPES = [
+    "784,100,100",
+    "784,512,200",
+    "3072,50,200",
+    "3072,512,200",
+]  # inputs, hidden units, batch
 NAMES = ["products", "ours", "textbook-float32", "textbook-float64", "PyTorch", "scikit-learn"]
 VARIANTS = ["momentum", "Adam", "dropout-0.5", "2-threads"]  # of ours
 PACKAGES = {"PyTorch": "torch", "scikit-learn": "scikit-learn"}
@@ -153,7 +158,13 @@ def ours(contender, X, y, H, batch, clock):
     optimizer = contender.lower() if contender.lower() in OPTIMIZERS else "sgd"
     dropout = 0.5 if contender == "dropout-0.5" else 0.0
     net = TwoLayerNet(X.shape[1], H, CLASSES, "he", dropout=dropout, dtype=np.float32, rng=0)
-    options = {"reg": REG, "epochs": 10**6, "batch_size": batch, "optimizer": optimizer, "callback": clock}
+    options = {
+        "reg": REG,
+        "epochs": 10**6,
+        "batch_size": batch,
+        "optimizer": optimizer,
+        "callback": clock,
+    }
     clock()
     net.train(X, y, X[:10], y[:10], RATE, 1, **options)
 
@@ -214,7 +225,9 @@ def in_process(threads, *arguments):
     """What a process of this script prints, run with so many BLAS threads."""
     names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     env = os.environ | dict.fromkeys(names, str(threads))
-    run = subprocess.run([sys.executable, __file__, *arguments], env=env, stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(
+        [sys.executable, __file__, *arguments], env=env, stdout=subprocess.PIPE, text=True
+    )
     if run.returncode:
         sys.exit(f"{' '.join(arguments)}: ended with exit code {run.returncode}, see above")
     return run.stdout
@@ -231,7 +244,10 @@ def measure(shapes, contenders, rounds, quick):
         took[turn] = time.perf_counter() - start
         mean = statistics.mean(took.values())
         left = sum(took.get(later, mean) for later in plan[i + 1 :]) / 60
-        print(f"{i + 1}/{len(plan)}  {turn[1]} {turn[0]}: {ms:.3f} ms; {left:.1f} min left", flush=True)
+        print(
+            f"{i + 1}/{len(plan)}  {turn[1]} {turn[0]}: {ms:.3f} ms; {left:.1f} min left",
+            flush=True,
+        )
     return {turn: statistics.median(times) for turn, times in found.items()}
 
 
@@ -242,7 +258,9 @@ def machine():
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     blas = f"{blas.get('name', 'unknown BLAS')} {blas.get('version', '')}".strip()
     parts = [f"{cpu}, {os.cpu_count()} CPUs", f"Python {platform.python_version()}"]
-    return ", ".join([*parts, f"numpy {np.__version__} with {blas}", *map(" ".join, VERSIONS.items())])
+    return ", ".join(
+        [*parts, f"numpy {np.__version__} with {blas}", *map(" ".join, VERSIONS.items())]
+    )
 
 
 def table(columns):
@@ -272,10 +290,16 @@ def report(ms, shapes, rounds, quick):
     verdicts = {"faster": [], "as fast": [], "slower": []}
     for label, ratio in zip(labels, variants["2-threads"], strict=False):  # leaves the mean out
         if ratio:
-            verdict = "faster" if float(ratio) < 0.95 else "slower" if float(ratio) > 1.05 else "as fast"
+            verdict = (
+                "faster" if float(ratio) < 0.95 else "slower" if float(ratio) > 1.05 else "as fast"
+            )
             verdicts[verdict].append(f"{label} ({ratio})")
-    if said := "; ".join(f"{verdict} for {', '.join(found)}" for verdict, found in verdicts.items() if found):
-        where = "where they are not faster and " if verdicts["as fast"] or verdicts["slower"] else ""
+    if said := "; ".join(
+        f"{verdict} for {', '.join(found)}" for verdict, found in verdicts.items() if found
+    ):
+        where = (
+            "where they are not faster and " if verdicts["as fast"] or verdicts["slower"] else ""
+        )
         text += f"Against one BLAS thread, two are {said}: set `OPENBLAS_NUM_THREADS=1` {where}"
         text += "where several nets train at once.\n\n"
     rows = QUICK_ROWS if quick else ROWS
@@ -286,10 +310,25 @@ def main():
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     add, names = parser.add_argument, NAMES + VARIANTS
-    add("--rounds", type=int, default=7, metavar="N", help="take the median of N rounds (default: 7)")
-    add("--quick", action="store_true", help=f"1 round of short stretches, out of {QUICK_ROWS} rows")
+    add(
+        "--rounds",
+        type=int,
+        default=7,
+        metavar="N",
+        help="take the median of N rounds (default: 7)",
+    )
+    add(
+        "--quick", action="store_true", help=f"1 round of short stretches, out of {QUICK_ROWS} rows"
+    )
     add("--shapes", nargs="+", default=SHAPES, choices=SHAPES, help="inputs, hidden units, batch")
-    add("--only", nargs="+", default=names, choices=names, metavar="NAME", help=f"of: {', '.join(names)}")
+    add(
+        "--only",
+        nargs="+",
+        default=names,
+        choices=names,
+        metavar="NAME",
+        help=f"of: {', '.join(names)}",
+    )
     add("--memory", action="store_true", help="measure memory instead of time")
     add("--worker", nargs=2, help=argparse.SUPPRESS)
     o = parser.parse_args()

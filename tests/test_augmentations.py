@@ -144,5 +144,7 @@ def test_wrong_arguments(call, word, rng):
 @pytest.mark.parametrize("augment", [flip, distort, drop_inputs])
 def test_in_training(augment, digits):
     net = TwoLayerNet(784, 8, 10, dtype=np.float32, rng=0)
-    history = net.train(digits, np.arange(250) % 10, digits[:5], np.arange(5), epochs=2, augment=augment)
+    history = net.train(
+        digits, np.arange(250) % 10, digits[:5], np.arange(5), epochs=2, augment=augment
+    )
     assert np.isfinite(history["loss_history"]).all()

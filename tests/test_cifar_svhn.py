@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 import data_utils
 from data_utils import get_CIFAR10_data, load_CIFAR10, load_dataset
 
-BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+BATCHES = (
+    "data_batch_1",
+    "data_batch_2",
+    "data_batch_3",
+    "data_batch_4",
+    "data_batch_5",
+    "test_batch",
+)
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
@@ -68,7 +75,9 @@ def make_cifar10(folder, n=6, write=python2_batch):
 
 def as_images(rows):
     """Rows of red, green and blue planes as images (N, 32, 32, 3)."""
-    return np.stack([rows[:, :1024], rows[:, 1024:2048], rows[:, 2048:]], axis=-1).reshape(-1, 32, 32, 3)
+    return np.stack([rows[:, :1024], rows[:, 1024:2048], rows[:, 2048:]], axis=-1).reshape(
+        -1, 32, 32, 3
+    )
 
 
 # -------------------------------------------------------------------------------- CIFAR-10 as it is
@@ -121,7 +130,11 @@ def other_numpy(write):
     """The same file as numpy 1.26 and 2 write it: each has another name for one module."""
 
     def renamed(rows, labels):
-        content, new, old = write(rows, labels), b"cnumpy._core.multiarray", b"cnumpy.core.multiarray"
+        content, new, old = (
+            write(rows, labels),
+            b"cnumpy._core.multiarray",
+            b"cnumpy.core.multiarray",
+        )
         assert new in content or old in content
         return content.replace(new, old) if new in content else content.replace(old, new)
 
@@ -149,7 +162,9 @@ def test_cifar10_pickled_otherwise(tmp_path, write, n):
     np.testing.assert_array_equal(np.concatenate([Ytr, Yte]), labels)
 
 
-def test_lists_longer_than_a_pickles_portions(tmp_path):  # which are of 1000 items: the last one comes alone
+def test_lists_longer_than_a_pickles_portions(
+    tmp_path,
+):  # which are of 1000 items: the last one comes alone
     make_cifar10(tmp_path / "x")
     rows, labels = np.zeros((1001, 3072), np.uint8), [i % 10 for i in range(1001)]
     (tmp_path / "x" / "test_batch").write_bytes(python3_batch(4)(rows, labels))
@@ -211,7 +226,9 @@ def test_missing_folder(tmp_path, monkeypatch, name):
     with pytest.raises(FileNotFoundError, match=f"{folder}; {command}"):
         load_dataset(name, directory=tmp_path)
     monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=rf"{folder}; `python data_utils\.py {name}` downloads"):
+    with pytest.raises(
+        FileNotFoundError, match=rf"{folder}; `python data_utils\.py {name}` downloads"
+    ):
         load_dataset(name)
 
 
@@ -219,7 +236,9 @@ def test_missing_folder(tmp_path, monkeypatch, name):
 def test_missing_batch(tmp_path, missing):
     make_cifar10(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py" / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=f"{missing} is not in .*{re.escape(str(tmp_path))}"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{missing} is not in .*{re.escape(str(tmp_path))}"
+    ):
         load_dataset("cifar10", directory=tmp_path)
 
 
@@ -289,7 +308,9 @@ def test_a_damaged_test_batch_is_the_one_named(tmp_path):
 WHOLE = python2_batch(ROWS, [1, 2])
 
 
-@pytest.mark.parametrize("at", [0, 1, 2, 5, 20, 60, 100, 250, 2000, len(WHOLE) - 30, len(WHOLE) - 1])
+@pytest.mark.parametrize(
+    "at", [0, 1, 2, 5, 20, 60, 100, 250, 2000, len(WHOLE) - 30, len(WHOLE) - 1]
+)
 def test_a_cut_batch_is_refused(tmp_path, at):
     make_cifar10(tmp_path / "x")
     refuse(tmp_path / "x", WHOLE[:at])
@@ -313,7 +334,11 @@ def test_a_mutated_batch_loads_or_is_refused_by_name(tmp_path_factory, seed, cha
     except ValueError as error:
         assert str(folder / "data_batch_3") in str(error)
     else:
-        assert Xtr.shape[1:] == (32, 32, 3) and len(Xtr) == len(Ytr) and 0 <= Ytr.min() <= Ytr.max() <= 9
+        assert (
+            Xtr.shape[1:] == (32, 32, 3)
+            and len(Xtr) == len(Ytr)
+            and 0 <= Ytr.min() <= Ytr.max() <= 9
+        )
 
 
 class Call:
@@ -368,8 +393,12 @@ def hostile(path):
     for name, call in calls.items():
         for protocol in range(6):
             files[f"{name} {protocol}"] = pickle.dumps(call, protocol)
-            files[f"{name} in a dict {protocol}"] = pickle.dumps({LABELS: [1, 2], DATA: call}, protocol)
-            files[f"{name} nested {protocol}"] = pickle.dumps({LABELS: [[([call],)]], DATA: ROWS}, protocol)
+            files[f"{name} in a dict {protocol}"] = pickle.dumps(
+                {LABELS: [1, 2], DATA: call}, protocol
+            )
+            files[f"{name} nested {protocol}"] = pickle.dumps(
+                {LABELS: [[([call],)]], DATA: ROWS}, protocol
+            )
     return files
 
 
@@ -380,12 +409,14 @@ def test_hostile_pickles_run_nothing(tmp_path):
         ran = tmp_path / "ran"
         files = hostile(ran)
         live = [
-            name for name in files if name.startswith(("os.system", "exec", "INST", "EXT", "OBJ", "chain"))
+            name
+            for name in files
+            if name.startswith(("os.system", "exec", "INST", "EXT", "OBJ", "chain"))
         ]
         assert len(live) > 30
-        for (
-            name
-        ) in live:  # the attacks are real: the usual reader runs them, and remembers the extension code
+        for name in (
+            live
+        ):  # the attacks are real: the usual reader runs them, and remembers the extension code
             pickle.loads(files[name])
             assert ran.exists(), name
             ran.unlink()
@@ -428,7 +459,9 @@ BOMBS = {
     "ndarray called": in_batch(b"cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R"),
     "ndarray as its own type": in_batch(b"cnumpy\nndarray\ncnumpy\nndarray\n\x85R"),
     "reconstruct of a dtype": in_batch(
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\ndtype\nJ\xff\xff\xff\x7f\x85" + short(b"b") + b"\x87R"
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\ndtype\nJ\xff\xff\xff\x7f\x85"
+        + short(b"b")
+        + b"\x87R"
     ),
     "dtype of objects": in_batch(python2_array(ROWS, b"O8")),
     "dtype of 2 GB": in_batch(python2_array(ROWS, b"V2147483647")),
@@ -437,10 +470,16 @@ BOMBS = {
     "state of a function": in_batch(b"cnumpy\ndtype\n}b"),
     "array without state": in_batch(python2_array(ROWS)[: python2_array(ROWS).index(b"R") + 1]),
     "array in itself": in_batch(
-        python2_array(ROWS).replace(b"\x87R(K\x01", b"\x87Rq\x09(K\x01").replace(b"\x89T", b"\x89h\x09T")
+        python2_array(ROWS)
+        .replace(b"\x87R(K\x01", b"\x87Rq\x09(K\x01")
+        .replace(b"\x89T", b"\x89h\x09T")
     ),
     "list in itself": b"\x80\x02]q\x00h\x00a.",
-    "dict in itself": b"\x80\x02}q\x00(" + short(b"data") + b"h\x00" + short(b"labels") + b"h\x00u.",
+    "dict in itself": b"\x80\x02}q\x00("
+    + short(b"data")
+    + b"h\x00"
+    + short(b"labels")
+    + b"h\x00u.",
     "dict as a list": b"\x80\x02}(K\x01K\x02e.",
     "list as a dict": b"\x80\x02](K\x01K\x02u.",
     "half an entry": b"\x80\x02}(" + short(b"data") + b"u.",
@@ -484,9 +523,15 @@ def make_svhn(folder, n_train=25, n_test=11, compress=True):
     folder.mkdir(parents=True)
     content = {}
     for part, n in (("train", n_train), ("test", n_test)):
-        X, y = rng.integers(0, 256, (32, 32, 3, n), np.uint8), (np.arange(n) % 10 + 1).astype(np.uint8)
+        X, y = (
+            rng.integers(0, 256, (32, 32, 3, n), np.uint8),
+            (np.arange(n) % 10 + 1).astype(np.uint8),
+        )
         scipy_io.savemat(
-            folder / f"{part}_32x32.mat", {"X": X, "y": y[:, None]}, do_compression=compress, oned_as="column"
+            folder / f"{part}_32x32.mat",
+            {"X": X, "y": y[:, None]},
+            do_compression=compress,
+            oned_as="column",
         )
         content[part] = X, y
     return content
@@ -496,13 +541,18 @@ def make_svhn(folder, n_train=25, n_test=11, compress=True):
 def test_svhn_as_loaded(tmp_path, compress):
     content = make_svhn(tmp_path / "svhn", compress=compress)
     data = load_dataset("svhn", directory=tmp_path, validation=5, normalize=False)
-    assert data.name == "svhn" and data.image_shape == (32, 32, 3) and data.class_names == tuple("0123456789")
+    assert (
+        data.name == "svhn"
+        and data.image_shape == (32, 32, 3)
+        and data.class_names == tuple("0123456789")
+    )
     X, y = content["train"]
     assert data.X_train.shape == (20, 3072) and data.X_val.shape == (5, 3072)
     np.testing.assert_array_equal(data.X_train[7].reshape(32, 32, 3), X[..., 7])
     np.testing.assert_array_equal(data.X_val[4].reshape(32, 32, 3), X[..., 24])
     assert (
-        data.y_train[:12].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2] and data.y_train.dtype == np.int64
+        data.y_train[:12].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
+        and data.y_train.dtype == np.int64
     )
     X, y = content["test"]
     np.testing.assert_array_equal(data.to_pixels(data.X_test), X.transpose(3, 0, 1, 2))
@@ -519,7 +569,9 @@ def test_svhn_without_scipy(tmp_path, monkeypatch):
 
 
 def test_scipy_is_imported_for_svhn_only():
-    code = "import sys, data_utils; data_utils.load_dataset('mnist5k'); print('scipy' in sys.modules)"
+    code = (
+        "import sys, data_utils; data_utils.load_dataset('mnist5k'); print('scipy' in sys.modules)"
+    )
     project = Path(data_utils.__file__).parent
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
@@ -531,7 +583,9 @@ def test_scipy_is_imported_for_svhn_only():
 def test_missing_mat_file(tmp_path, missing):
     make_svhn(tmp_path / "svhn")
     (tmp_path / "svhn" / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=f"{missing} is not in .*{re.escape(str(tmp_path / 'svhn'))}"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{missing} is not in .*{re.escape(str(tmp_path / 'svhn'))}"
+    ):
         load_dataset("svhn", directory=tmp_path)
 
 
@@ -578,7 +632,16 @@ def test_damaged_mat_files_are_refused(tmp_path):
     whole = path.read_bytes()
     make_svhn(tmp_path / "plain", compress=False)
     plain = (tmp_path / "plain" / "train_32x32.mat").read_bytes()
-    broken = [b"", b"text", whole[:100], whole[:130], whole[:1000], whole[:-40], whole[:-1], plain[:3000]]
+    broken = [
+        b"",
+        b"text",
+        whole[:100],
+        whole[:130],
+        whole[:1000],
+        whole[:-40],
+        whole[:-1],
+        plain[:3000],
+    ]
     broken.append(whole[:128] + bytes([whole[128] ^ 3]) + whole[129:])
     broken.append(whole[:5000] + bytes(100) + whole[5100:])
     broken.append(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
@@ -586,7 +649,9 @@ def test_damaged_mat_files_are_refused(tmp_path):
     broken += [plain[:184] + b"\xff" + plain[185:], plain[:145] + b"\x08" + plain[146:]]
     broken.append(plain[:136] + b"\6\0\4\0\x08\0\0\0" + plain[144:])
     broken.append(b"MATLAB 5.0".ljust(124) + b"\1\0MI" + plain[128:])  # big-endian
-    broken.append(struct.pack("<5i", 0, 2**15, 2**15, 0, 2) + b"X\0" + bytes(8))  # level 4: 8 GB of doubles
+    broken.append(
+        struct.pack("<5i", 0, 2**15, 2**15, 0, 2) + b"X\0" + bytes(8)
+    )  # level 4: 8 GB of doubles
     for content in broken:
         path.write_bytes(content)
         refuse_mat(tmp_path)
@@ -597,7 +662,9 @@ def test_a_mat_file_that_claims_too_much_takes_no_memory(tmp_path):
     path = tmp_path / "svhn" / "train_32x32.mat"
     content = path.read_bytes()
     assert content.count(struct.pack("<4i", 32, 32, 3, 25)) == 1
-    path.write_bytes(content.replace(struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 2**30)))
+    path.write_bytes(
+        content.replace(struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 2**30))
+    )
     tracemalloc.start()
     try:
         refuse_mat(tmp_path, "too large an array")
@@ -611,11 +678,21 @@ def test_a_mat_file_that_claims_too_much_takes_no_memory(tmp_path):
     [
         (struct.pack("<2I", 2, 76800), struct.pack("<2I", 2, 2**31), "shape and size do not fit"),
         (struct.pack("<2I", 2, 76800), struct.pack("<2I", 4, 76800), "shape and size do not fit"),
-        (struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 24), "shape and size do not fit"),
-        (struct.pack("<4i", 32, 32, 3, 25), struct.pack("<4i", 32, 32, 3, 2**14), "too large an array"),
+        (
+            struct.pack("<4i", 32, 32, 3, 25),
+            struct.pack("<4i", 32, 32, 3, 24),
+            "shape and size do not fit",
+        ),
+        (
+            struct.pack("<4i", 32, 32, 3, 25),
+            struct.pack("<4i", 32, 32, 3, 2**14),
+            "too large an array",
+        ),
     ],
 )
-def test_a_mat_file_whose_sizes_do_not_fit_is_refused_before_scipy_reads_it(tmp_path, old, new, match):
+def test_a_mat_file_whose_sizes_do_not_fit_is_refused_before_scipy_reads_it(
+    tmp_path, old, new, match
+):
     make_svhn(tmp_path / "svhn", compress=False)
     path = tmp_path / "svhn" / "train_32x32.mat"
     content = path.read_bytes()

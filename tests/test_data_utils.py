@@ -53,7 +53,9 @@ def make_set(folder, suffix=".gz", seed=0):
 
 
 def raw_mnist5k(part):
-    return [read_idx(PROJECT / "datasets" / "mnist5k" / f"{part}-{kind}-ubyte.gz") for kind in KINDS]
+    return [
+        read_idx(PROJECT / "datasets" / "mnist5k" / f"{part}-{kind}-ubyte.gz") for kind in KINDS
+    ]
 
 
 def peak_memory(function):
@@ -151,15 +153,27 @@ BROKEN = {
         gzip.compress(WHOLE[:50]) + gzip.compress(WHOLE[50:]),
         "goes on behind its end",
     ),
-    "gzip with an endless name": ("x.gz", PACKED[:3] + b"\x08" + 6 * b"\0" + 2**20 * b"a", "ends too early"),
+    "gzip with an endless name": (
+        "x.gz",
+        PACKED[:3] + b"\x08" + 6 * b"\0" + 2**20 * b"a",
+        "ends too early",
+    ),
     "claims 2**31 bytes": (
         "x",
         struct.pack(">HBBI", 0, 8, 1, 2**31) + bytes(9),
         "needs 2147483648 bytes.* 9",
     ),
-    "claims 2**93 bytes": ("x.gz", gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *[2**31] * 3)), "holds 0"),
+    "claims 2**93 bytes": (
+        "x.gz",
+        gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *[2**31] * 3)),
+        "holds 0",
+    ),
     "claims 255 dimensions": ("x", b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"\0", "dim"),
-    "claims too large an empty array": ("x", struct.pack(">HBB4I", 0, 8, 4, *[2**31] * 3, 0), "array|dim"),
+    "claims too large an empty array": (
+        "x",
+        struct.pack(">HBB4I", 0, 8, 4, *[2**31] * 3, 0),
+        "array|dim",
+    ),
 }
 
 
@@ -249,7 +263,9 @@ def test_mnist5k_as_loaded():
         assert y.shape == (n,) and y.dtype == np.int64
     assert data.y_train[:8].tolist() == [6, 0, 5, 4, 9, 9, 8, 3]
     assert data.y_test[:8].tolist() == [6, 3, 0, 8, 8, 3, 0, 0]
-    assert repr(data) == "<Dataset mnist5k: X_train (3200, 784), X_val (800, 784), X_test (1000, 784)>"
+    assert (
+        repr(data) == "<Dataset mnist5k: X_train (3200, 784), X_val (800, 784), X_test (1000, 784)>"
+    )
 
 
 def test_mnist5k_is_balanced_mixed_and_without_repeats():
@@ -308,7 +324,9 @@ def test_mean_image_subtracted():
     single = load_dataset("mnist5k")
     assert single.mean.dtype == np.float32
     np.testing.assert_array_equal(single.mean, mean.astype(np.float32))
-    np.testing.assert_allclose(single.X_test, load_dataset("mnist5k", dtype=np.float64).X_test, atol=2e-7)
+    np.testing.assert_allclose(
+        single.X_test, load_dataset("mnist5k", dtype=np.float64).X_test, atol=2e-7
+    )
 
 
 def test_standard_divides_by_one_number():
@@ -325,8 +343,16 @@ def test_standard_divides_by_one_number():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.dtype("float64"), "float32", float])
 def test_dtype_of_the_rows(tmp_path, dtype):
     make_set(tmp_path / "mnist")
-    data = load_dataset("mnist", directory=tmp_path, validation=5, normalize="standard", dtype=dtype)
-    for array in (data.X_train, data.X_val, data.X_test, data.mean, data.transform(np.zeros((28, 28)))):
+    data = load_dataset(
+        "mnist", directory=tmp_path, validation=5, normalize="standard", dtype=dtype
+    )
+    for array in (
+        data.X_train,
+        data.X_val,
+        data.X_test,
+        data.mean,
+        data.transform(np.zeros((28, 28))),
+    ):
         assert array.dtype == dtype
     assert data.to_pixels(data.X_val).dtype == dtype
 
@@ -387,7 +413,11 @@ def test_saved_transform_gives_the_same_bits(normalize, dtype, tmp_path):
     assert transform.transform(raw_mnist5k("t10k")[0]).dtype == dtype
     assert transform.to_pixels(data.X_test).tobytes() == data.to_pixels(data.X_test).tobytes()
     assert transform.image_shape == (28, 28) and transform.class_names == data.class_names
-    assert transform.normalize == normalize and transform.name == "mnist5k" and "mnist5k" in repr(transform)
+    assert (
+        transform.normalize == normalize
+        and transform.name == "mnist5k"
+        and "mnist5k" in repr(transform)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
@@ -546,11 +576,23 @@ def replace_labels(n, value):
 
 WRONG = {
     "labels for images": ("train-images-idx3-ubyte", lambda old: old[:, 0, 0], r"\(30,\)"),
-    "images for labels": ("t10k-labels-idx1-ubyte", lambda old: np.zeros((12, 28, 28), np.uint8), "labels"),
+    "images for labels": (
+        "t10k-labels-idx1-ubyte",
+        lambda old: np.zeros((12, 28, 28), np.uint8),
+        "labels",
+    ),
     "label 10": ("train-labels-idx1-ubyte", replace_labels(30, 10), r"0\.\.9, got 10"),
     "label 255": ("t10k-labels-idx1-ubyte", replace_labels(12, 255), r"0\.\.9, got 255"),
-    "an image fewer": ("train-images-idx3-ubyte", lambda old: old[1:], r"\(29, 28, 28\), but \(30, 28, 28\)"),
-    "an image more": ("t10k-images-idx3-ubyte", lambda old: old[[0, *range(12)]], r"\(13, 28, 28\)"),
+    "an image fewer": (
+        "train-images-idx3-ubyte",
+        lambda old: old[1:],
+        r"\(29, 28, 28\), but \(30, 28, 28\)",
+    ),
+    "an image more": (
+        "t10k-images-idx3-ubyte",
+        lambda old: old[[0, *range(12)]],
+        r"\(13, 28, 28\)",
+    ),
     "wrong size": ("train-images-idx3-ubyte", lambda old: old[:, 1:], r"\(30, 27, 28\)"),
     "flat images": ("t10k-images-idx3-ubyte", lambda old: old.reshape(12, 784), r"\(12, 784\)"),
     "no labels": ("train-labels-idx1-ubyte", lambda old: old[:0], r"N >= 1"),
@@ -611,7 +653,9 @@ def test_validation_may_be_numpys_integer():
 @repeatable
 @given(
     y=hnp.arrays(
-        st.sampled_from([np.int64, np.uint8, np.int8]), st.integers(1, 30), elements=st.integers(0, 12)
+        st.sampled_from([np.int64, np.uint8, np.int8]),
+        st.integers(1, 30),
+        elements=st.integers(0, 12),
     ),
     more=st.none() | st.integers(0, 3),
     dtype=st.sampled_from([np.float64, np.float32, np.float16, np.int8, np.uint64]),
@@ -694,8 +738,30 @@ def test_full_mnist():
     data = load_dataset("mnist", directory=full_directory("mnist", FULL_DIRECTORY))
     assert (len(data.X_train), len(data.X_val), len(data.X_test)) == (50000, 10000, 10000)
     labels = np.concatenate([data.y_train, data.y_val])
-    assert np.bincount(labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(data.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(labels).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
+    assert np.bincount(data.y_test).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
     assert labels[:5].tolist() == [5, 0, 4, 1, 9] and data.y_test[:5].tolist() == [7, 2, 1, 0, 4]
 
 
@@ -735,14 +801,18 @@ def make_folders(root, images):
 
 def shades(label, n, shape=(3, 4)):
     """n gray images whose every pixel tells class and number."""
-    return {f"{label}/{i}.png": np.full(shape, 100 * (label == "dog") + i, np.uint8) for i in range(n)}
+    return {
+        f"{label}/{i}.png": np.full(shape, 100 * (label == "dog") + i, np.uint8) for i in range(n)
+    }
 
 
 def test_image_folder_splits_each_class_and_keeps_labels_with_images(tmp_path):
     make_folders(tmp_path / "pets", shades("dog", 10) | shades("cat", 20))
     (tmp_path / "pets" / ".cache").touch()
     (tmp_path / "pets" / "cat" / ".DS_Store").touch()
-    data = data_utils.load_image_folder(tmp_path / "pets", validation=0.1, test=0.2, normalize=False)
+    data = data_utils.load_image_folder(
+        tmp_path / "pets", validation=0.1, test=0.2, normalize=False
+    )
     assert (data.name, data.class_names, data.image_shape) == ("pets", ("cat", "dog"), (3, 4))
     counts = [np.bincount(y).tolist() for y in (data.y_train, data.y_val, data.y_test)]
     assert counts == [[14, 7], [2, 1], [4, 2]]
@@ -751,7 +821,9 @@ def test_image_folder_splits_each_class_and_keeps_labels_with_images(tmp_path):
     assert ((data.X_train[:, 5] >= 100) == data.y_train).all() and X.dtype == np.float32
     assert (np.diff(y) != 0).sum() > 2  # shuffled
     again, other = (
-        data_utils.load_image_folder(tmp_path / "pets", validation=0.1, test=0.2, normalize=False, seed=seed)
+        data_utils.load_image_folder(
+            tmp_path / "pets", validation=0.1, test=0.2, normalize=False, seed=seed
+        )
         for seed in (0, 1)
     )
     np.testing.assert_array_equal(again.X_train, data.X_train)
@@ -787,11 +859,17 @@ def test_image_folder_resizes_by_area_means_of_the_middle(tmp_path):
     wide[:, [0, 7]] = 200  # cut off
     small = np.array([[60, 120]], np.uint8).repeat(2, axis=0)
     make_folders(tmp_path, {"a/0.png": wide, "b/0.png": small})
-    with pytest.raises(ValueError, match=r"b.0\.png: its \(rows, columns\) are \(2, 2\).* \(4, 8\).*size="):
+    with pytest.raises(
+        ValueError, match=r"b.0\.png: its \(rows, columns\) are \(2, 2\).* \(4, 8\).*size="
+    ):
         data_utils.load_image_folder(tmp_path, validation=0, test=0)
-    data = data_utils.load_image_folder(tmp_path, size=(2, 2), validation=0, test=0, normalize=False)
+    data = data_utils.load_image_folder(
+        tmp_path, size=(2, 2), validation=0, test=0, normalize=False
+    )
     assert data.X_train[data.y_train == 0][0].tolist() == [25, 1, 8, 90]
-    data = data_utils.load_image_folder(tmp_path, size=(3, 3), validation=0, test=0, normalize=False)
+    data = data_utils.load_image_folder(
+        tmp_path, size=(3, 3), validation=0, test=0, normalize=False
+    )
     assert (
         data.X_train[data.y_train == 1][0].tolist() == [60, 90, 120] * 3
     )  # 2/3 of 60, 1/3 of each, 2/3 of 120
@@ -801,12 +879,15 @@ def test_image_folder_resizes_by_area_means_of_the_middle(tmp_path):
 def test_image_folder_reads_gray_png_of_every_depth(tmp_path, depth):
     top = 2**depth - 1
     values = [0, top, 1, top - 1]
-    line = b"\0" + (sum(v << depth * (3 - i) for i, v in enumerate(values)) << (-4 * depth) % 8).to_bytes(
-        (4 * depth + 7) // 8, "big"
-    )
+    line = b"\0" + (
+        sum(v << depth * (3 - i) for i, v in enumerate(values)) << (-4 * depth) % 8
+    ).to_bytes((4 * depth + 7) // 8, "big")
     make_folders(tmp_path, shades("b", 1, (1, 4)))
     (tmp_path / "a").mkdir()
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0)), (b"IDAT", zlib.compress(line))]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(line)),
+    ]
     png = b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in [*chunks, (b"IEND", b"")]
@@ -868,7 +949,9 @@ def test_an_image_of_ones_own_is_read_like_those_of_the_folder(tmp_path):
 def test_a_colour_image_becomes_gray_for_a_gray_dataset(tmp_path):
     data = data_utils.load_dataset("mnist5k")
     colours = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
-    imsave(tmp_path / "x.png", np.repeat(np.repeat(colours.reshape(2, 2, 3), 28, axis=0), 28, axis=1))
+    imsave(
+        tmp_path / "x.png", np.repeat(np.repeat(colours.reshape(2, 2, 3), 28, axis=0), 28, axis=1)
+    )
     image = data.read(tmp_path / "x.png")
     assert image.dtype == np.uint8 and image.shape == data.image_shape
     assert [image[i, j] for i in (0, 27) for j in (0, 27)] == [255, 0, 76, 150]

@@ -33,9 +33,9 @@ def quick_and_offline(monkeypatch):
     monkeypatch.delenv("TWO_LAYER_NET_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(data_utils, "_PAUSES", (0, 0, 0))
-    for name, facts in data_utils._DATASETS.items():
+    for name, facts in data_utils.DATASETS.items():
         if "mirrors" in facts:
-            monkeypatch.setitem(data_utils._DATASETS, name, {**facts, "mirrors": ()})
+            monkeypatch.setitem(data_utils.DATASETS, name, {**facts, "mirrors": ()})
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def server():
         "garbage": lambda handler, content: handler.wfile.write(
             b"SSH-2.0-\x1b[31m" + b"hello" * 99 + b"\r\n"
         ),
-        "redirect": lambda handler, content: redirect(handler, handler.path.replace("redirect", "ok")),
+        "redirect": lambda handler, content: redirect(
+            handler, handler.path.replace("redirect", "ok")
+        ),
         "redirect-file": lambda handler, content: redirect(handler, "file:///etc/passwd"),
         "redirect-ftp": lambda handler, content: redirect(handler, "ftp://127.0.0.1/x"),
         "redirect-loop": lambda handler, content: redirect(handler, handler.path),
@@ -187,15 +189,19 @@ def mnist(server, tmp_path, monkeypatch):
     folder = tmp_path / "served"
     folder.mkdir()
     for part, n in PARTS.items():
-        write_idx(folder / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (n, 28, 28), np.uint8))
+        write_idx(
+            folder / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (n, 28, 28), np.uint8)
+        )
         write_idx(folder / f"{part}-labels-idx1-ubyte.gz", rng.integers(0, 10, n, np.uint8))
     server.files = {file: (folder / file).read_bytes() for file in FILES}
-    facts = data_utils._DATASETS["mnist"]
+    facts = data_utils.DATASETS["mnist"]
     files = {file: (len(content), md5(content)) for file, content in server.files.items()}
 
     def set_mirrors(*kinds):
         mirrors = tuple(f"{server.url}/{kind}/" for kind in kinds)
-        monkeypatch.setitem(data_utils._DATASETS, "mnist", {**facts, "files": files, "mirrors": mirrors})
+        monkeypatch.setitem(
+            data_utils.DATASETS, "mnist", {**facts, "files": files, "mirrors": mirrors}
+        )
         return mirrors
 
     return set_mirrors
@@ -207,7 +213,11 @@ def md5(content):
 
 def tree(folder):
     """All files below a folder and their contents."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 # ------------------------------------------------------------------------------------- one after another
@@ -223,11 +233,16 @@ def test_the_table_is_whole():
         spec.loader.exec_module(fresh)
     finally:
         del sys.modules[spec.name]
-    downloads = {name: facts for name, facts in fresh._DATASETS.items() if "files" in facts}
+    downloads = {name: facts for name, facts in fresh.DATASETS.items() if "files" in facts}
     assert list(downloads) == ["mnist", "fashion_mnist", "cifar10", "svhn"]
     for facts in downloads.values():
-        assert all(re.fullmatch(r"https?://[\w.-]+/([~\w-]+/)*", mirror) for mirror in facts["mirrors"])
-        assert all(size > 1000 and re.fullmatch("[0-9a-f]{32}", md5) for size, md5 in facts["files"].values())
+        assert all(
+            re.fullmatch(r"https?://[\w.-]+/([~\w-]+/)*", mirror) for mirror in facts["mirrors"]
+        )
+        assert all(
+            size > 1000 and re.fullmatch("[0-9a-f]{32}", md5)
+            for size, md5 in facts["files"].values()
+        )
     sums = [md5 for facts in downloads.values() for _, md5 in facts["files"].values()]
     assert len(set(sums)) == len(sums) == 11
     assert downloads["mnist"]["mirrors"][0] == "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -242,7 +257,9 @@ def test_download_and_load(server, mnist, tmp_path, capsys):
     assert folder == tmp_path / "new" / "data" / "mnist"
     assert tree(folder) == server.files
     assert [file for _, file, _ in server.requests] == FILES
-    assert len(load_dataset("mnist", directory=tmp_path / "new" / "data", validation=10).X_train) == 30
+    assert (
+        len(load_dataset("mnist", directory=tmp_path / "new" / "data", validation=10).X_train) == 30
+    )
     out = capsys.readouterr().out
     assert all(f"{file}: 100%" in out for file in FILES) and "\r" not in out
 
@@ -267,7 +284,10 @@ def test_broken_connection_is_taken_up_where_it_broke(server, mnist, tmp_path):
     mnist("cut-ranged")
     download("mnist", tmp_path)
     half = len(server.files[IMAGES]) // 2
-    assert server.requests[:2] == [("cut-ranged", IMAGES, None), ("cut-ranged", IMAGES, f"bytes={half}-")]
+    assert server.requests[:2] == [
+        ("cut-ranged", IMAGES, None),
+        ("cut-ranged", IMAGES, f"bytes={half}-"),
+    ]
     assert len(server.requests) == 8
 
 
@@ -346,7 +366,7 @@ def test_no_network(mnist, tmp_path, monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, but nobody listens
         mirror = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        monkeypatch.setitem(data_utils._DATASETS["mnist"], "mirrors", (mirror,))
+        monkeypatch.setitem(data_utils.DATASETS["mnist"], "mirrors", (mirror,))
         with pytest.raises(
             ConnectionError, match=re.escape(f"put {IMAGES} into {tmp_path / 'mnist'} by hand")
         ):
@@ -357,7 +377,11 @@ def test_redirects_keep_to_http_and_never_leave_https(server):
     redirects = data_utils._Redirects()
     secure = data_utils.urllib.request.Request("https://a.b/x")
     plain = data_utils.urllib.request.Request("http://a.b/x")
-    for request, url in ((secure, "https://c.d/y"), (plain, "https://c.d/y"), (plain, "HTTP://c.d/y")):
+    for request, url in (
+        (secure, "https://c.d/y"),
+        (plain, "https://c.d/y"),
+        (plain, "HTTP://c.d/y"),
+    ):
         assert redirects.redirect_request(request, None, 302, "Found", {}, url).full_url == url
     for request, url in ((secure, "http://c.d/y"), (plain, "ftp://c.d/y"), (secure, "file:///c/y")):
         with pytest.raises(ValueError, match=re.escape(f"redirects to {url}")):
@@ -405,7 +429,9 @@ def test_headers_without_end_are_given_up(server, mnist, tmp_path):
 
 @pytest.mark.parametrize("length", ["-1", "x", "9" * 5000])
 def test_a_length_that_is_none_is_refused(server, mnist, tmp_path, length):
-    server.answers["length"] = lambda handler, content: send(handler, content, Content_Length=length)
+    server.answers["length"] = lambda handler, content: send(
+        handler, content, Content_Length=length
+    )
     mnist("length", "ok")
     assert tree(download("mnist", tmp_path)) == server.files
 
@@ -492,7 +518,8 @@ def test_download_refuses(arguments, error, message):
 
 FOLDER = "cifar-10-batches-py"
 BATCHES = [
-    f"{FOLDER}/{file}" for file in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+    f"{FOLDER}/{file}"
+    for file in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
 ]
 
 
@@ -506,7 +533,9 @@ def member(name, content=b"", **attributes):
 
 def whole_archive():
     """The official archive's members, with other contents."""
-    files = [member(file, b"content of " + file.encode()) for file in (*BATCHES, f"{FOLDER}/readme.html")]
+    files = [
+        member(file, b"content of " + file.encode()) for file in (*BATCHES, f"{FOLDER}/readme.html")
+    ]
     return [member(f"{FOLDER}/", type=tarfile.DIRTYPE, mode=0o755), *files]
 
 
@@ -521,13 +550,13 @@ def archive_of(members):
 @pytest.fixture
 def cifar10(server, monkeypatch):
     """Serve an archive as CIFAR-10's; returns a function that sets it."""
-    facts = data_utils._DATASETS["cifar10"]
+    facts = data_utils.DATASETS["cifar10"]
 
     def set_archive(content, kind="ok"):
         server.files = {"cifar-10-python.tar.gz": content}
         files = {"cifar-10-python.tar.gz": (len(content), md5(content))}
         changed = {**facts, "files": files, "mirrors": (f"{server.url}/{kind}/",)}
-        monkeypatch.setitem(data_utils._DATASETS, "cifar10", changed)
+        monkeypatch.setitem(data_utils.DATASETS, "cifar10", changed)
 
     return set_archive
 
@@ -551,7 +580,9 @@ def test_cifar10_that_is_there_is_left_alone(server, cifar10, tmp_path):
     download("cifar10", tmp_path)
     server.requests.clear()
     before = tree(tmp_path)
-    with pytest.raises(ValueError, match=r"data_batch_1: damaged.*move this file away"):  # it holds no images
+    with pytest.raises(
+        ValueError, match=r"data_batch_1: damaged.*move this file away"
+    ):  # it holds no images
         download("cifar10", tmp_path)
     (tmp_path / FOLDER / "data_batch_3").unlink()
     with pytest.raises(FileExistsError, match=f"{FOLDER} is there, but lacks data_batch_3; move"):
@@ -566,7 +597,10 @@ def hostile_members():
     one = BATCHES[2]
 
     def instead(**attributes):
-        return [member(one, **attributes) if info.name == one else (info, content) for info, content in whole]
+        return [
+            member(one, **attributes) if info.name == one else (info, content)
+            for info, content in whole
+        ]
 
     return {
         "symlink": instead(type=tarfile.SYMTYPE, linkname="../../outside"),
@@ -584,14 +618,20 @@ def hostile_members():
         ],
         "folder as a symlink": [
             member(FOLDER, type=tarfile.SYMTYPE, linkname=".."),
-            *[pair for pair in whole if pair[0].name != f"{FOLDER}/data_batch_3" and pair[0].type == b"0"],
+            *[
+                pair
+                for pair in whole
+                if pair[0].name != f"{FOLDER}/data_batch_3" and pair[0].type == b"0"
+            ],
         ],
         "absolute": [
             (member(f"/{info.name}", content)[0], content) if info.name == one else (info, content)
             for info, content in whole
         ],
         "dots": [
-            (member(f"{FOLDER}/../{info.name}", content)[0], content) if info.name == one else (info, content)
+            (member(f"{FOLDER}/../{info.name}", content)[0], content)
+            if info.name == one
+            else (info, content)
             for info, content in whole
         ],
     }
@@ -734,10 +774,10 @@ def test_wrong_usage(arguments):
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to one process")
 def test_interrupted(server, mnist, tmp_path):
     mirrors = mnist("drip")
-    facts = data_utils._DATASETS["mnist"]
+    facts = data_utils.DATASETS["mnist"]
     code = (
         "import sys, data_utils\n"
-        f"data_utils._DATASETS['mnist'].update(mirrors={mirrors!r}, files={facts['files']!r})\n"
+        f"data_utils.DATASETS['mnist'].update(mirrors={mirrors!r}, files={facts['files']!r})\n"
         "sys.exit(data_utils.main(['mnist', '--directory', sys.argv[1]]))"
     )
     run = subprocess.Popen(

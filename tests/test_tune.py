@@ -27,21 +27,41 @@ from tune import Range
 from two_layer_net import TwoLayerNet
 
 SCRIPT = Path(tune.__file__)
-SETTINGS = ["hidden_size", "learning_rate", "reg", "activation", "dropout", "optimizer", "std", "batch_size"]
+SETTINGS = [
+    "hidden_size",
+    "learning_rate",
+    "reg",
+    "activation",
+    "dropout",
+    "optimizer",
+    "std",
+    "batch_size",
+]
 SETTINGS += ["learning_rate_decay"]
 MEASURED = ["epochs", "status", "val_acc", "val_loss", "train_acc"]
 COLUMNS = ["trial", *SETTINGS, *MEASURED, "seconds"]
 GRID = {"hidden": [8, 20], "lr": [0.03, 1e8], "reg": [0, 1e-3]}  # a rate of 1e8 diverges
 FEW = {"hidden": [4], "lr": [0.1], "reg": [0], "epochs": 1, "verbose": False}
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="looks for processes in /proc"
+)
 
 
 @pytest.fixture(scope="module")
 def data():
     """Some rows of mnist5k."""
     whole = load_dataset("mnist5k")
-    parts = {"X_train": 400, "y_train": 400, "X_val": 150, "y_val": 150, "X_test": 100, "y_test": 100}
-    return dataclasses.replace(whole, **{part: getattr(whole, part)[:n] for part, n in parts.items()})
+    parts = {
+        "X_train": 400,
+        "y_train": 400,
+        "X_val": 150,
+        "y_val": 150,
+        "X_test": 100,
+        "y_test": 100,
+    }
+    return dataclasses.replace(
+        whole, **{part: getattr(whole, part)[:n] for part, n in parts.items()}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +118,9 @@ def test_trials(swept, data):
         if trial["learning_rate"] == 0.03:
             net, history = trial["net"], trial["history"]
             assert (
-                trial["status"] == "ok" and trial["epochs"] == 2 and net.hidden_size == trial["hidden_size"]
+                trial["status"] == "ok"
+                and trial["epochs"] == 2
+                and net.hidden_size == trial["hidden_size"]
             )
             assert trial["val_acc"] == np.mean(net.predict(data.X_val) == data.y_val) > 0.3
             assert trial["val_loss"] == history["val_loss_history"][-1]
@@ -127,15 +149,24 @@ def test_best_first(swept):
 
 
 def test_best_first_among_equals(data):
-    rates_and_strengths = {"lr": [1e-9], "reg": [1e-3, 0, 1e-3]}  # such a rate changes no prediction
+    rates_and_strengths = {
+        "lr": [1e-9],
+        "reg": [1e-3, 0, 1e-3],
+    }  # such a rate changes no prediction
     trials = tune.sweep(data, [8], **rates_and_strengths, epochs=1, workers=1, verbose=False)
     assert len({trial["val_acc"] for trial in trials}) == 1
-    assert [trial["trial"] for trial in trials] == [2, 1, 3]  # the lowest loss, then the first in the grid
+    assert [trial["trial"] for trial in trials] == [
+        2,
+        1,
+        3,
+    ]  # the lowest loss, then the first in the grid
 
 
 def test_csv(swept):
     trials, out = swept
-    table = np.genfromtxt(out / "trials.csv", names=True, delimiter=",", dtype=None, encoding="utf-8")
+    table = np.genfromtxt(
+        out / "trials.csv", names=True, delimiter=",", dtype=None, encoding="utf-8"
+    )
     assert list(table.dtype.names) == COLUMNS
     assert table["trial"].tolist() == list(range(1, 9))
     for row, trial in zip(table, sorted(trials, key=lambda trial: trial["trial"]), strict=True):
@@ -155,7 +186,9 @@ def test_files_of_a_sweep(swept, data):
     for trial in trials[:4]:
         stem = out / "trials" / f"{trial['trial']:04}"
         assert json.loads(stem.with_suffix(".json").read_text()) == trial["history"]
-        assert np.array_equal(TwoLayerNet.load(f"{stem}.npz").params["W1"], trial["net"].params["W1"])
+        assert np.array_equal(
+            TwoLayerNet.load(f"{stem}.npz").params["W1"], trial["net"].params["W1"]
+        )
     transform = load_transform(out / "dataset.npz")
     assert transform.class_names == data.class_names and transform.image_shape == (28, 28)
     image = np.arange(784).reshape(28, 28) % 256
@@ -173,7 +206,9 @@ def test_one_worker_and_another_order(swept, data, tmp_path, capfd):
     assert found.keys() == expected.keys()
     assert all(alike(found[key], expected[key]) for key in expected)
     lists = [
-        sorted([row[name] for name in (*SETTINGS, *MEASURED)] for row in rows(folder / "trials.csv"))
+        sorted(
+            [row[name] for name in (*SETTINGS, *MEASURED)] for row in rows(folder / "trials.csv")
+        )
         for folder in (tmp_path, out)
     ]
     assert lists[0] == lists[1]
@@ -181,7 +216,9 @@ def test_one_worker_and_another_order(swept, data, tmp_path, capfd):
     printed, errors = capfd.readouterr()
     assert errors == "" and "\r" not in printed and "\x1b" not in printed
     lines = printed.splitlines()
-    assert len(lines) == 8 and [line.split()[0] for line in lines] == [f"{n}/8" for n in range(1, 9)]
+    assert len(lines) == 8 and [line.split()[0] for line in lines] == [
+        f"{n}/8" for n in range(1, 9)
+    ]
     assert sum("val diverged" in line for line in lines) == 4
     assert f"best {again[0]['val_acc']:.2%}" in lines[-1] and "0:00 left" in lines[-1]
 
@@ -250,7 +287,10 @@ def test_errors_of_sweep(options, error, words, data, tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "WorkerPool", None)
     before, out = dict(os.environ), tmp_path / "out"
     with pytest.raises(error) as caught:
-        tune.sweep(data, **{"hidden": [4], "lr": [0.1], "reg": [0], "out": out, "verbose": False, **options})
+        tune.sweep(
+            data,
+            **{"hidden": [4], "lr": [0.1], "reg": [0], "out": out, "verbose": False, **options},
+        )
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert not out.exists() and dict(os.environ) == before
 
@@ -273,7 +313,10 @@ def test_command_line(tmp_path, capfd):
     others = ["best.json", "best.npz", "dataset.npz", "sweep.json", "trials", "trials.csv"]
     assert sorted(path.name for path in out.iterdir()) == sorted([*pictures, *others])
     assert all((out / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for name in pictures)
-    assert all(str(out / name) in printed.splitlines()[-1] for name in (*pictures, "trials.csv", "best.npz"))
+    assert all(
+        str(out / name) in printed.splitlines()[-1]
+        for name in (*pictures, "trials.csv", "best.npz")
+    )
 
     table = rows(out / "trials.csv")
     settings = [("16", "0.02"), ("16", "100000000.0"), ("24", "0.02"), ("24", "100000000.0")]
@@ -405,15 +448,18 @@ def test_folder_that_is_a_file(tmp_path, capsys):
 def test_help():
     run = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
     assert run.returncode == 0 and run.stderr == ""
-    flags = (
-        "hidden lr reg activation dropout optimizer std batch-size decay trials halving epochs dataset seed"
-    )
+    flags = "hidden lr reg activation dropout optimizer std batch-size decay trials halving epochs dataset seed"
     for flag in (*flags.split(), "workers", "out", "dask", "host", "report"):
         assert f"--{flag}" in run.stdout
     for example in ("--lr 1e-3:1", "--halving", "--dask tcp://", "--report runs/"):
         assert example in run.stdout.split("examples:")[1]
     assert max(map(len, run.stdout.splitlines())) <= 115
-    for default in ("16 64 256", "0.003 0.01 0.03 0.1 0.3 1", "1e-05 0.0001 0.001 0.01 0.1", "mnist5k"):
+    for default in (
+        "16 64 256",
+        "0.003 0.01 0.03 0.1 0.3 1",
+        "1e-05 0.0001 0.001 0.01 0.1",
+        "mnist5k",
+    ):
         assert default in " ".join(run.stdout.split())
 
 
@@ -429,7 +475,16 @@ def processes_with(text):
     return found
 
 
-MANY = ["--hidden", "4", "--reg", "0", "--epochs", "6", "--lr", *(f"{0.01 * i:.2f}" for i in range(1, 15))]
+MANY = [
+    "--hidden",
+    "4",
+    "--reg",
+    "0",
+    "--epochs",
+    "6",
+    "--lr",
+    *(f"{0.01 * i:.2f}" for i in range(1, 15)),
+]
 HALVED = ["--hidden", "60:99", "--lr", "1e-2:0.1", "--reg", "0"]
 HALVED += ["--trials", "9", "--epochs", "9", "--halving"]
 
@@ -454,7 +509,9 @@ def workers_of(folder):
 
 def nothing_is_left(folder):
     for _ in range(50):
-        if not processes_with(f"SWEEP_OF_A_TEST=<{folder}>") and not list((folder / "tmp").iterdir()):
+        if not processes_with(f"SWEEP_OF_A_TEST=<{folder}>") and not list(
+            (folder / "tmp").iterdir()
+        ):
             return True
         time.sleep(0.1)
     return False
@@ -465,11 +522,19 @@ def uninterrupted(tmp_path_factory):
     """The rows of the two sweeps above and the bits of their best nets' W1."""
     found, data = {}, load_dataset("mnist5k")
     many = {"hidden": [4], "lr": [round(0.01 * i, 2) for i in range(1, 15)], "epochs": 6}
-    few = {"hidden": Range(60, 99), "lr": Range(1e-2, 0.1), "trials": 9, "epochs": 9, "halving": True}
+    few = {
+        "hidden": Range(60, 99),
+        "lr": Range(1e-2, 0.1),
+        "trials": 9,
+        "epochs": 9,
+        "halving": True,
+    }
     for name, options in (("MANY", many), ("HALVED", few)):
         out = tmp_path_factory.mktemp(name)
         with ThreadPoolExecutor(2) as executor:
-            trials = tune.sweep(data, **options, reg=[0.0], executor=executor, out=out, verbose=False)
+            trials = tune.sweep(
+                data, **options, reg=[0.0], executor=executor, out=out, verbose=False
+            )
         found[name] = timeless(out / "trials.csv"), trials[0]["net"].params["W1"].tobytes()
     return found
 
@@ -516,7 +581,11 @@ def test_stopped_and_taken_up_again(how, code, lines, flags, uninterrupted, tmp_
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
     assert run.returncode == code and "Traceback" not in errors and "once more" not in errors
-    assert how.split()[0] == "SIGKILL" or "twice" in how or ("stopped" in errors and "goes on" in errors)
+    assert (
+        how.split()[0] == "SIGKILL"
+        or "twice" in how
+        or ("stopped" in errors and "goes on" in errors)
+    )
     assert nothing_is_left(tmp_path)
     if lines:
         table = timeless(out / "trials.csv")
@@ -528,7 +597,11 @@ def test_stopped_and_taken_up_again(how, code, lines, flags, uninterrupted, tmp_
     assert run.returncode == 0 and errors == "" and nothing_is_left(tmp_path)
     assert timeless(out / "trials.csv") == expected
     assert f"{json.loads((out / 'best.json').read_text())['test_acc']:.2%}" in again
-    assert not list(out.rglob("*.part")) and not list(out.rglob(".*")) and not list(out.rglob("*.check*"))
+    assert (
+        not list(out.rglob("*.part"))
+        and not list(out.rglob(".*"))
+        and not list(out.rglob("*.check*"))
+    )
     assert TwoLayerNet.load(out / "best.npz").params["W1"].tobytes() == best
 
 
@@ -540,7 +613,9 @@ def test_killed_workers(uninterrupted, tmp_path):
         os.kill(pid, signal.SIGKILL)
     _, errors = run.communicate(timeout=30)
     assert run.returncode == 0 and errors.count("once more") == 2 and "signal 9" in errors
-    assert timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][0] and nothing_is_left(tmp_path)
+    assert timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][
+        0
+    ] and nothing_is_left(tmp_path)
 
 
 @linux
@@ -549,7 +624,10 @@ def test_one_process_writes(tmp_path):
     run = start(tmp_path, *flags)
     run.stdout.readline()
     second = start(tmp_path, *flags)
-    assert "being written by another process" in second.communicate(timeout=10)[1] and second.returncode == 2
+    assert (
+        "being written by another process" in second.communicate(timeout=10)[1]
+        and second.returncode == 2
+    )
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=10)
 
@@ -580,8 +658,12 @@ def test_lines_of_a_terminal(tmp_path):
 def test_draws_from_lists_too_long_for_a_grid(data):
     numbers = [i / 1000 for i in range(1, 100)]
     lists = {"hidden": range(1, 100), "lr": numbers, "reg": numbers, "dropout": numbers}
-    trials = tune.sweep(data, **lists, trials=3, epochs=1, executor=Planted(lambda number, attempt: None))
-    assert len({(t["hidden_size"], t["learning_rate"], t["reg"], t["dropout"]) for t in trials}) == 3
+    trials = tune.sweep(
+        data, **lists, trials=3, epochs=1, executor=Planted(lambda number, attempt: None)
+    )
+    assert (
+        len({(t["hidden_size"], t["learning_rate"], t["reg"], t["dropout"]) for t in trials}) == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -630,16 +712,29 @@ def test_draws(data):
         trials = tune.sweep(data, executor=executor, **{**FEW, **options})
         return sorted(trials, key=lambda t: t["trial"])
 
-    some = {"hidden": Range(4, 400), "lr": Range(1e-4, 1), "dropout": Range(0, 0.5), "reg": [0, 1e-3, 1]}
+    some = {
+        "hidden": Range(4, 400),
+        "lr": Range(1e-4, 1),
+        "dropout": Range(0, 0.5),
+        "reg": [0, 1e-3, 1],
+    }
     trials = drawn(**some, activation=["relu", "tanh"], trials=400, seed=1)
     sizes, rates, dropout, regs, names = (
         np.array([t[name] for t in trials])
         for name in ("hidden_size", "learning_rate", "dropout", "reg", "activation")
     )
     assert len(trials) == 400 and all(type(t["hidden_size"]) is int for t in trials)
-    assert sizes.min() in range(4, 8) and 300 < sizes.max() <= 400 and 0.4 < (sizes < 40).mean() < 0.6
-    assert 1e-4 <= rates.min() < 2e-4 and 0.5 < rates.max() <= 1 and 0.4 < (rates < 1e-2).mean() < 0.6
-    assert 0 <= dropout.min() < 0.02 and 0.48 < dropout.max() <= 0.5 and 0.4 < (dropout < 0.25).mean() < 0.6
+    assert (
+        sizes.min() in range(4, 8) and 300 < sizes.max() <= 400 and 0.4 < (sizes < 40).mean() < 0.6
+    )
+    assert (
+        1e-4 <= rates.min() < 2e-4 and 0.5 < rates.max() <= 1 and 0.4 < (rates < 1e-2).mean() < 0.6
+    )
+    assert (
+        0 <= dropout.min() < 0.02
+        and 0.48 < dropout.max() <= 0.5
+        and 0.4 < (dropout < 0.25).mean() < 0.6
+    )
     assert all(100 < Counter(regs.tolist())[reg] < 170 for reg in (0, 1e-3, 1))
     assert 160 < Counter(names.tolist())["tanh"] < 240
     assert all(float(f"{rate:.3g}") == rate for rate in rates)
@@ -647,7 +742,9 @@ def test_draws(data):
 
     settings = [tuple(t[name] for name in SETTINGS) for t in trials]
     same = drawn(**some, activation=["relu", "tanh"], seed=1)
-    assert [tuple(t[name] for name in SETTINGS) for t in same] == settings[:30]  # the default number
+    assert [tuple(t[name] for name in SETTINGS) for t in same] == settings[
+        :30
+    ]  # the default number
     other = drawn(**some, activation=["relu", "tanh"], seed=2)
     assert [tuple(t[name] for name in SETTINGS) for t in other] != settings[:30]
 
@@ -665,17 +762,36 @@ def test_all_settings_reach_the_class(data):
     history = net.train(data.X_train, data.y_train, data.X_val, data.y_val, 0.002, 0.5, 1e-4, epochs=3,
                         batch_size=30, optimizer="adam")  # fmt: skip
     np.testing.assert_allclose(trial["history"]["loss_history"], history["loss_history"], rtol=1e-4)
-    assert [trial[name] for name in SETTINGS] == [6, 0.002, 1e-4, "tanh", 0.25, "adam", 0.05, 30, 0.5]
+    assert [trial[name] for name in SETTINGS] == [
+        6,
+        0.002,
+        1e-4,
+        "tanh",
+        0.25,
+        "adam",
+        0.05,
+        30,
+        0.5,
+    ]
 
 
-HALVING = {"hidden": [6], "lr": Range(1e-4, 1), "reg": [1e-4], "trials": 11, "epochs": 10, "seed": 5}
+HALVING = {
+    "hidden": [6],
+    "lr": Range(1e-4, 1),
+    "reg": [1e-4],
+    "trials": 11,
+    "epochs": 10,
+    "seed": 5,
+}
 
 
 @pytest.fixture(scope="module")
 def halved(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("halved")
     with ThreadPoolExecutor(1) as executor:
-        trials = tune.sweep(data, **HALVING, halving=True, executor=executor, out=out, verbose=False)
+        trials = tune.sweep(
+            data, **HALVING, halving=True, executor=executor, out=out, verbose=False
+        )
     return trials, out
 
 
@@ -702,7 +818,9 @@ def test_halving(halved, data):
     for number in third:
         assert alike(by_number[number], whole[number])  # the same bits
     assert not list(out.rglob("*.checkpoint.npz"))
-    assert np.array_equal(TwoLayerNet.load(out / "best.npz").params["W1"], trials[0]["net"].params["W1"])
+    assert np.array_equal(
+        TwoLayerNet.load(out / "best.npz").params["W1"], trials[0]["net"].params["W1"]
+    )
 
 
 @pytest.mark.parametrize("after", [0, 4, 11, 13, 15, 16])
@@ -711,7 +829,9 @@ def test_halving_is_taken_up_again(after, halved, data, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tune.sweep(data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False)
     executor = Planted(lambda number, attempt: None)
-    again = tune.sweep(data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False)
+    again = tune.sweep(
+        data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False
+    )
     assert sum(executor.attempts.values()) == 17 - after
     assert executor.checkpoints.count(b"") == max(0, 11 - after)  # nobody starts again
     assert timeless(tmp_path / "trials.csv") == timeless(halved[1] / "trials.csv")
@@ -720,12 +840,23 @@ def test_halving_is_taken_up_again(after, halved, data, tmp_path):
 
 
 def test_a_rung_is_judged_by_what_was_known_then():
-    accuracies = {1: [0.9, 0.1], 2: [0.8], 3: [], 4: [0.8]}  # the first has gone on since, the third diverged
+    accuracies = {
+        1: [0.9, 0.1],
+        2: [0.8],
+        3: [],
+        4: [0.8],
+    }  # the first has gone on since, the third diverged
     trials = [
-        {"trial": n, "history": {"val_acc_history": values, "val_loss_history": [n % 4] * len(values)}}
+        {
+            "trial": n,
+            "history": {"val_acc_history": values, "val_loss_history": [n % 4] * len(values)},
+        }
         for n, values in accuracies.items()
     ]
-    assert [t["trial"] for t in tune._promoted(trials, 1)] == [1, 4]  # of equals the one with the lower loss
+    assert [t["trial"] for t in tune._promoted(trials, 1)] == [
+        1,
+        4,
+    ]  # of equals the one with the lower loss
 
 
 @pytest.mark.parametrize("outcome", ["worse", "diverged"])
@@ -749,7 +880,14 @@ def test_the_best_may_change_for_the_worse(outcome, data, tmp_path):
 
 
 def test_halving_says_what_it_spent(data, capsys):
-    options = {"hidden": [4], "lr": [0.01, 0.1, 1e8], "reg": [0], "epochs": 3, "workers": 1, "halving": True}
+    options = {
+        "hidden": [4],
+        "lr": [0.01, 0.1, 1e8],
+        "reg": [0],
+        "epochs": 3,
+        "workers": 1,
+        "halving": True,
+    }
     trials = tune.sweep(data, **options)
     assert [(t["status"], t["epochs"]) for t in trials] == [("ok", 3), ("ok", 1), ("diverged", 0)]
     printed = capsys.readouterr().out.splitlines()
@@ -806,7 +944,9 @@ def test_an_error_of_the_program_is_raised(data):
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_other_executors(kind, swept, data, tmp_path):
     context = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, context) as executor:
+    with (
+        ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, context) as executor
+    ):
         tune.sweep(data, **GRID, epochs=2, executor=executor, out=tmp_path, seed=3, verbose=False)
     assert timeless(tmp_path / "trials.csv") == timeless(swept[1] / "trials.csv")
 
@@ -816,7 +956,9 @@ def test_data_goes_out_once_to_who_has_the_key(data):
         with pytest.raises(multiprocessing.AuthenticationError):
             tune._arrays((source[0], b"wrong"))
         arrays = tune._arrays(source)
-        assert [a.tobytes() for a in arrays] == [getattr(data, part).tobytes() for part in tune.PARTS]
+        assert [a.tobytes() for a in arrays] == [
+            getattr(data, part).tobytes() for part in tune.PARTS
+        ]
         assert tune._arrays(source) is arrays  # nobody is asked again
         assert len(str(source)) < 300
 
@@ -832,7 +974,9 @@ def test_dask(uninterrupted, tmp_path):
         os.kill(cluster.workers[0].pid, signal.SIGKILL)
         printed, errors = run.communicate(timeout=30)
     assert run.returncode == 0, errors
-    assert timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][0] and "14/14" in printed
+    assert (
+        timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][0] and "14/14" in printed
+    )
 
 
 def test_dask_that_is_not_there(tmp_path, capsys, monkeypatch):
@@ -925,7 +1069,9 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
     again = tune.sweep(data, **options, executor=executor)
     assert sum(executor.attempts.values()) == 2 and timeless(tmp_path / "trials.csv") == whole
     assert all(alike(a, b) for a, b in zip(first, again, strict=True))
-    assert np.array_equal(TwoLayerNet.load(tmp_path / "best.npz").params["W1"], first[0]["net"].params["W1"])
+    assert np.array_equal(
+        TwoLayerNet.load(tmp_path / "best.npz").params["W1"], first[0]["net"].params["W1"]
+    )
     assert not list(tmp_path.glob("*.part"))
     assert all(alike(a, b) for a, b in zip(first, tune.load_sweep(tmp_path), strict=True))
 
@@ -943,7 +1089,13 @@ def test_missing_rows_and_files_are_made_again(data, tmp_path):
 
 
 def test_other_files_in_the_folder_are_left_alone(data, tmp_path):
-    others = ["film.part", ".secret", "best.npz.2024.part", "notes.json.old.part", "trials/patient.pdf.part"]
+    others = [
+        "film.part",
+        ".secret",
+        "best.npz.2024.part",
+        "notes.json.old.part",
+        "trials/patient.pdf.part",
+    ]
     with ThreadPoolExecutor(1) as executor:
         (tmp_path / ".secret").write_text("mine")
         tune.sweep(data, **FEW, executor=executor, out=tmp_path)
@@ -992,13 +1144,17 @@ def test_forked_workers_do_not_keep_the_folder(data, tmp_path):
 def test_a_damaged_folder_is_named(name, old, new, reported, tmp_path, capsys):
     shutil.copytree(reported, tmp_path / "out")
     path = tmp_path / "out" / name
-    text, count = re.subn(old, new, path.read_text(), count=1, flags=re.DOTALL if old == ".+" else 0)
+    text, count = re.subn(
+        old, new, path.read_text(), count=1, flags=re.DOTALL if old == ".+" else 0
+    )
     assert count == 1
     path.write_text(text)
     with pytest.raises(SystemExit) as stopped:
         tune.main(["--report", str(tmp_path / "out")])
     said = capsys.readouterr().err
-    assert stopped.value.code == 2 and str(path) in said and re.search("damaged|does not tell", said), said
+    assert (
+        stopped.value.code == 2 and str(path) in said and re.search("damaged|does not tell", said)
+    ), said
 
 
 def test_the_best_net_is_looked_after(reported, data, tmp_path):
