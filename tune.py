@@ -58,6 +58,8 @@ from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 SETTINGS = {"hidden": "hidden_size", "lr": "learning_rate", "reg": "reg", "activation": "activation",
             "dropout": "dropout", "optimizer": "optimizer", "std": "std", "batch_size": "batch_size",
             "decay": "learning_rate_decay"}  # arguments of sweep() and what the class calls them  # fmt: skip
+BOUNDS = {"hidden": ("[1, 1e12)", Integral), "batch_size": ("[1, 1e12)", Integral), "lr": ("(0, inf)",),
+          "reg": ("[0, inf)",), "dropout": ("[0, 1)",), "decay": ("(0, inf)",)}  # fmt: skip
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS.values(), "epochs", "status", *MEASURES, "seconds")
 PART = f".{8 * '[0-9a-f]'}.part"  # ends the names of temporary files, as glob says it
@@ -216,9 +218,10 @@ def _check_dataset(data):
     net = TwoLayerNet(data.mean.size, 1, len(data.class_names), "zeros", dtype=data.mean.dtype)
     for part in ("train", "val", "test") if np.size(data.y_test) else ("train", "val"):
         try:
-            net.accuracy(getattr(data, f"X_{part}"), getattr(data, f"y_{part}"))
-        except ValueError as error:
-            raise ValueError(f"data.X_{part}, data.y_{part}: {error}") from error
+            net.loss(getattr(data, f"X_{part}"), getattr(data, f"y_{part}"))
+        except (TypeError, ValueError) as error:
+            letter = "y" if str(error).startswith("y") else "X"
+            raise ValueError(f"data.{letter}_{part} is wrong: {error}") from error
 
 
 def _cores():
@@ -266,6 +269,8 @@ def _let_the_class_check(given, seed, width):
     for name, column in SETTINGS.items():
         for value in given[name]:  # of a Range, its ends
             try:
+                if name in BOUNDS:
+                    _number(column, value, *BOUNDS[name])
                 if name == "hidden" and isinstance(value, Integral) and value > 1:
                     _room("hidden_size", value, width, value)
                     value = 1  # so that it does not take long
