@@ -424,8 +424,10 @@ def _read(name, folder):
     paths = {file: _find(folder, file) for file in DATASETS[name][4]}
     missing = [file for file, path in paths.items() if path is None]
     if missing:
-        hint = f"`python data_utils.py {name}` downloads them, or put them there yourself"
-        raise FileNotFoundError(f"{folder.absolute()} lacks {', '.join(missing)}: {hint}")
+        how = f"`python data_utils.py {name}` downloads them, or " * (name in MIRRORS)
+        raise FileNotFoundError(
+            f"{folder.absolute()} lacks {', '.join(missing)}: {how}put them there yourself"
+        )
     *train, last = paths.values()
     if name == "cifar10":
         return *_read_cifar10(train), *_read_cifar10([last])
