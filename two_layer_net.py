@@ -36,7 +36,7 @@ ACTIVATIONS = {  # f(z) and its derivative, in terms of f = f(z); a is the leak
 OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with its parameters
 RECORDS = ("train_acc", "val_acc", "val_loss", "learning_rate", "step")  # of each epoch
 ONE_OF = "{} must be one of {}, got {!r}"
-TINY = 1e-30  # smaller numbers are set to 0: products close to the smallest float32 are slow
+TINY = 1e-30  # smaller numbers become 0: near the smallest float32 products take 20 times as long
 
 
 class TwoLayerNet:
@@ -108,7 +108,7 @@ class TwoLayerNet:
         return loss, self._backward(X, hidden, dS, reg, work)
 
     def _forward(self, X, work, dropout=0.0, rng=None):
-        """Scores S, and for the way back F = f(Z), the mask M (or None) and A = F * M."""
+        """Scores S, and F = f(Z), mask M (or None), A = F * M for the way back; `work` keeps Z."""
         W1, b1, W2, b2 = (np.asarray(self.params[k], self.dtype) for k in ("W1", "b1", "W2", "b2"))
         Z = work["Z", len(X)] = np.dot(X, W1, out=work.get(("Z", len(X))))
         Z += b1  # Z = X W1 + b1
@@ -146,7 +146,7 @@ class TwoLayerNet:
         """The gradients, with the keys and shapes of `params`."""
         F, M, A = hidden
         W1, W2 = (np.asarray(self.params[k], self.dtype) for k in ("W1", "W2"))
-        ones = np.ones(len(X), self.dtype)  # ones times a matrix: the sum of its rows, faster
+        ones = np.ones(len(X), self.dtype)  # ones times a matrix is the sum of its rows
         dW2 = np.dot(A.T, dS)  # dW2 = A^T dS
         db2 = np.dot(ones, dS)  # db2 = sum of the rows of dS
         dZ = work["dZ", len(X)] = np.dot(dS, W2.T, out=work.get(("dZ", len(X))))  # dA = dS W2^T
@@ -206,15 +206,14 @@ class TwoLayerNet:
         optimizer: "sgd", "momentum", "rmsprop" (rho, eps) or "adam" (beta1, beta2, eps).
         augment: function (X_batch, rng) -> X_batch, of rows shaped as in X.
         callback: function (net, history), called after each epoch; returning True ends training.
-        checkpoint: file to write after each epoch; with resume=True training goes on from it, if it
-            exists, to the same bits as uninterrupted (also to more epochs).
+        checkpoint: file to write after each epoch; resume=True goes on from it, to the same bits.
         keep_best: end with the parameters of the epoch with the best validation accuracy.
-        Returns the history, a dict of lists, also in net.history while it grows: 'loss_history', a
-        number a step; 'train_acc_history' (last batch), 'val_acc_history', 'val_loss_history' (with
-        penalty), 'learning_rate_history' and 'step_history' (steps done), a number an epoch. A loss
-        that is not finite raises FloatingPointError, and puts params back to what they were.
+        Returns net.history, a dict of lists: 'loss_history' of all steps, and 'train_acc_history'
+        (last batch), 'val_acc_history', 'val_loss_history' (with penalty), 'learning_rate_history',
+        'step_history' (steps done) of all epochs. A loss that is not finite raises
+        FloatingPointError, and puts params back to what they were.
         """
-        given = {name: v for name, v in {**vars(self), **locals()}.items() if np.isscalar(v)}
+        given = {k: v for k, v in {**vars(self), **locals()}.items() if np.isscalar(v)}  # settings
         _check(optimizer in OPTIMIZERS, ONE_OF, "optimizer", [*OPTIMIZERS], optimizer)
         _check(num_iters is None or epochs is None, "give num_iters or epochs, not both")
         schedule = learning_rate if callable(learning_rate) else None
@@ -228,7 +227,7 @@ class TwoLayerNet:
         steps = num_iters if epochs is None else epochs * math.ceil(len(X) / batch_size)
         before = {name: w.copy() for name, w in self.params.items()}
         kept = {f"best_{name}": w.copy() for name, w in before.items()} if keep_best else {}
-        update, slots = OPTIMIZERS[optimizer]
+        update, slots = OPTIMIZERS[optimizer]  # slots: how many arrays it keeps for each parameter
         kept |= {f"{k}_{i}": np.zeros_like(w) for k, w in before.items() for i in range(slots)}
         options = {"momentum": momentum, "rho": rho, "beta1": beta1, "beta2": beta2, "eps": eps}
         self.history = history = {f"{name}_history": [] for name in ("loss", *RECORDS)}
@@ -244,7 +243,7 @@ class TwoLayerNet:
                 X_batch = augment(X_batch.reshape(-1, *image_shape), self.rng or np.random)
             epoch = len(history["step_history"])
             rate = schedule(it / steps) if schedule else learning_rate * learning_rate_decay**epoch
-            self._work = work
+            self._work = work  # for the next line
             loss, grads = self.loss(X_batch, y_batch, reg)
             for name, w in self.params.items():
                 for block in _blocks(w, grads[name], *(kept[f"{name}_{i}"] for i in range(slots))):
