@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,27 +39,19 @@ DATASETS = {  # folder, image_shape, class_names, how many rows to validate with
     "cifar10": ("cifar-10-batches-py", (32, 32, 3), tuple(THINGS.split(",")), 1000, CIFAR10),
     "svhn": ("svhn", (32, 32, 3), DIGITS, 3257, SVHN),
 }
-MIRRORS = {
-    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/ "
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    "cifar10": "https://www.cs.toronto.edu/~kriz/",
-    "svhn": "http://ufldl.stanford.edu/housenumbers/",
+# Addresses that have the files, then their MD5, as their authors and mirrors give them
+DOWNLOADS = {
+    "mnist": """https://ossci-datasets.s3.amazonaws.com/mnist/
+        https://storage.googleapis.com/cvdf-datasets/mnist/
+        f68b3c2dcbeaaa9fbdd348bbdeb94873 d53e105ee54ea40749a09fcbcd1e9432
+        9fb629c4189551a2d022fa330f9573f3 ec29112dd5afa0611ce80d1b7f02629c""",
+    "fashion_mnist": """http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/
+        8d4fb7e6c68d591d4c3dfef9ec88bf0d 25c81989df183df01b3e8a0aad5dffbe
+        bef4ecab320f06d8554ea6380940ec79 bb300cfdad3c16e7a12a480ee83cd310""",
+    "cifar10": "https://www.cs.toronto.edu/~kriz/ c58f30108f718f92721af3b95e74349a",
+    "svhn": """http://ufldl.stanford.edu/housenumbers/
+        e26dedcc434d2e4c54c9b2d4a06d8373 eb5a983be6a315427106f1b164d9cef3""",
 }
-# MD5 of the files that are downloaded, as their authors and mirrors give them
-CHECKSUMS = """
-mnist f68b3c2dcbeaaa9fbdd348bbdeb94873 train-images-idx3-ubyte.gz
-mnist d53e105ee54ea40749a09fcbcd1e9432 train-labels-idx1-ubyte.gz
-mnist 9fb629c4189551a2d022fa330f9573f3 t10k-images-idx3-ubyte.gz
-mnist ec29112dd5afa0611ce80d1b7f02629c t10k-labels-idx1-ubyte.gz
-fashion_mnist 8d4fb7e6c68d591d4c3dfef9ec88bf0d train-images-idx3-ubyte.gz
-fashion_mnist 25c81989df183df01b3e8a0aad5dffbe train-labels-idx1-ubyte.gz
-fashion_mnist bef4ecab320f06d8554ea6380940ec79 t10k-images-idx3-ubyte.gz
-fashion_mnist bb300cfdad3c16e7a12a480ee83cd310 t10k-labels-idx1-ubyte.gz
-cifar10 c58f30108f718f92721af3b95e74349a cifar-10-python.tar.gz
-svhn e26dedcc434d2e4c54c9b2d4a06d8373 train_32x32.mat
-svhn eb5a983be6a315427106f1b164d9cef3 test_32x32.mat
-"""
 
 
 @dataclass(repr=False, eq=False)
@@ -138,15 +131,11 @@ class Dataset(Transform):
 
 def load_transform(path):
     """The `Transform` that `save_transform` wrote to path."""
-    with open(path, "rb") as file:
-        try:
-            with np.load(file, allow_pickle=False) as data:
-                name, std, how = (data[key].item() for key in ("name", "std", "normalize"))
-                shape, names = (tuple(data[key].tolist()) for key in ("image_shape", "class_names"))
-                how = {"True": True, "False": False}.get(how, how)
-                return Transform(name, shape, names, how, data["mean"], std)
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or no saved transform: {error}") from error
+    with _reading(path, "no saved transform") as file, np.load(file, allow_pickle=False) as data:
+        name, std, how = (data[key].item() for key in ("name", "std", "normalize"))
+        shape, names = (tuple(data[key].tolist()) for key in ("image_shape", "class_names"))
+        how = {"True": True, "False": False}.get(how, how)
+        return Transform(name, shape, names, how, data["mean"], std)
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
@@ -222,14 +211,11 @@ def _read_image(path, size=None, gray=False):
     """An image file as uint8 (rows, columns, 3), or (rows, columns) if gray, brought to size."""
     from PIL import Image, ImageOps  # here, because nothing else in this file needs them
 
-    with open(path, "rb") as file:
-        try:
-            image = ImageOps.exif_transpose(Image.open(file))
-            if image.mode.startswith("I"):  # 16 bits
-                image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-            image = image.convert("RGBA")
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or no image: {error}") from error
+    with _reading(path, "no image") as file:
+        image = ImageOps.exif_transpose(Image.open(file))
+        if image.mode.startswith("I"):  # 16 bits
+            image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+        image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if size is not None:
         image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BOX)
@@ -370,21 +356,29 @@ def _images(X_batch):
     return X_batch if X_batch.ndim == 4 else X_batch[..., None]
 
 
+@contextmanager
+def _reading(path, else_):
+    """Open a file; an error in the block says that the file is damaged or something else."""
+    with open(path, "rb") as file:
+        try:
+            yield file
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or {else_}: {error}") from error
+
+
 def read_idx(path):
     """Read an IDX file of bytes, MNIST's format, gzipped or not; returns a uint8 array.
 
     Two zero bytes, the type (8: unsigned byte), the number of dimensions, each size as big-endian
     uint32, the bytes (Y. LeCun's MNIST page). Raises ValueError, naming the file, for all else.
     """
-    content = Path(path).read_bytes()
-    try:
+    with _reading(path, "no IDX file of bytes") as file:
+        content = file.read()
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         if content[:3] != b"\0\0\x08":
-            raise ValueError("it does not start as IDX files of bytes do, with 00 00 08")
+            raise ValueError("it does not start with 00 00 08")
         shape = struct.unpack_from(f">{content[3]}I", content, 4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    except Exception as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def write_idx(path, array):
@@ -424,7 +418,7 @@ def _read(name, folder):
     paths = {file: _find(folder, file) for file in DATASETS[name][4]}
     missing = [file for file, path in paths.items() if path is None]
     if missing:
-        how = f"`python data_utils.py {name}` downloads them, or " * (name in MIRRORS)
+        how = f"`python data_utils.py {name}` downloads them, or " * (name in DOWNLOADS)
         raise FileNotFoundError(
             f"{folder.absolute()} lacks {', '.join(missing)}: {how}put them there yourself"
         )
@@ -459,17 +453,14 @@ class _BatchUnpickler(pickle.Unpickler):
 def _read_cifar10(paths):
     images, labels = [], []
     for path in paths:
-        with open(path, "rb") as file:
-            try:
-                batch = _BatchUnpickler(file, encoding="bytes").load()
-                batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
-                # a row holds the red of all pixels, then their green, then their blue
-                rows = batch["data"].reshape(len(batch["labels"]), 3, 32, 32)
-                images.append(rows.transpose(0, 2, 3, 1).astype(np.uint8, casting="safe"))
-                labels.append(np.array(batch["labels"], np.int64))
-                one_hot_encode(labels[-1], 10)  # raises for labels outside 0..9
-            except Exception as error:
-                raise ValueError(f"{path} is damaged or no CIFAR-10 batch: {error}") from error
+        with _reading(path, "no CIFAR-10 batch") as file:
+            batch = _BatchUnpickler(file, encoding="bytes").load()
+            batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
+            # a row holds the red of all pixels, then their green, then their blue
+            rows = batch["data"].reshape(len(batch["labels"]), 3, 32, 32)
+            images.append(rows.transpose(0, 2, 3, 1).astype(np.uint8, casting="safe"))
+            labels.append(np.array(batch["labels"], np.int64))
+            one_hot_encode(labels[-1], 10)  # raises for labels outside 0..9
     return np.concatenate(images), np.concatenate(labels)
 
 
@@ -478,15 +469,12 @@ def _read_svhn(path):
         from scipy.io import loadmat
     except ImportError as error:
         raise ImportError(f"SVHN's files need scipy: {INSTALL}") from error
-    with open(path, "rb") as file:
-        try:
-            content = loadmat(file, variable_names=("X", "y"))
-            X, y = content["X"].transpose(3, 0, 1, 2), content["y"].ravel().astype(np.int64)
-            if X.shape != (len(y), 32, 32, 3) or X.dtype != np.uint8:
-                raise ValueError(f"X is {X.dtype} {X.shape}, y {y.shape}")
-            one_hot_encode(y - 1, 10)  # raises for labels outside 1..10
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or not SVHN's: {error}") from error
+    with _reading(path, "not SVHN's") as file:
+        content = loadmat(file, variable_names=("X", "y"))
+        X, y = content["X"].transpose(3, 0, 1, 2), content["y"].ravel().astype(np.int64)
+        if X.shape != (len(y), 32, 32, 3) or X.dtype != np.uint8:
+            raise ValueError(f"X is {X.dtype} {X.shape}, y {y.shape}")
+        one_hot_encode(y - 1, 10)  # raises for labels outside 1..10
     return np.ascontiguousarray(X), y % 10  # 10 stands for the digit 0
 
 
@@ -523,25 +511,30 @@ def download(name, directory=None):
     that are needed and where to put them by hand.
     """
     folder, *_, files = _facts(name, directory)
-    for line in CHECKSUMS.split("\n")[1:-1]:
-        dataset, md5, file = line.split()
-        needed = [f for f in files if not _find(folder, f)]
-        if dataset == name and file in needed:
-            _fetch(name, file, md5, folder, folder, needed)
-        elif dataset == name == "cifar10" and needed:
-            archive = _fetch(name, file, md5, folder.parent, folder, needed)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                with tarfile.open(archive) as tar:
-                    tar.extractall(temporary, filter="data")
-                folder.mkdir(exist_ok=True)
-                for batch in files:
-                    os.replace(Path(temporary) / folder.name / batch, folder / batch)
-            os.remove(archive)
+    needed = [file for file in files if not _find(folder, file)]
+    archive = name == "cifar10"
+    words = DOWNLOADS[name].split()
+    mirrors = [word for word in words if "://" in word]
+    where = folder.parent if archive else folder
+    for file, md5 in zip(
+        ["cifar-10-python.tar.gz"] if archive else files, words[len(mirrors) :], strict=True
+    ):
+        if file in needed or (archive and needed):
+            hint = f"put these files into {folder.absolute()} by hand: {', '.join(needed)}"
+            _fetch(mirrors, file, md5, where, hint)
+    if archive and needed:
+        with tempfile.TemporaryDirectory(dir=where) as temporary:
+            with tarfile.open(where / file) as tar:
+                tar.extractall(temporary, filter="data")
+            folder.mkdir(exist_ok=True)
+            for batch in files:
+                os.replace(Path(temporary) / folder.name / batch, folder / batch)
+        os.remove(where / file)
     return folder
 
 
-def _fetch(name, file, md5, where, folder, needed):
-    """Download a file into the folder `where` from the first mirror that has it; its path."""
+def _fetch(mirrors, file, md5, where, hint):
+    """Download a file into the folder `where` from the first mirror that has it."""
     try:
         import pooch
         import tqdm  # noqa: F401, with which pooch shows the progress
@@ -549,13 +542,13 @@ def _fetch(name, file, md5, where, folder, needed):
         raise ImportError(f"downloads need pooch and tqdm: {INSTALL}") from error
     pooch.get_logger().setLevel("WARNING")
     failures = []
-    for mirror in MIRRORS[name].split():
+    for mirror in mirrors:
         get = pooch.HTTPDownloader(progressbar=True, timeout=30)
         try:
-            return pooch.retrieve(mirror + file, f"md5:{md5}", file, where, downloader=get)
+            pooch.retrieve(mirror + file, f"md5:{md5}", file, where, downloader=get)
+            return
         except Exception as error:  # of the network, of the server, or a wrong checksum
             failures.append(f"{mirror}: {error}")
-    hint = f"put these files into {folder.absolute()} by hand: {', '.join(needed)}"
     raise ConnectionError(f"{file} cannot be downloaded; {hint}. Tried: {'; '.join(failures)}")
 
 
@@ -565,7 +558,7 @@ def main(arguments=None):
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=text, epilog=end, formatter_class=raw)
     parser.add_argument(
-        "names", nargs="+", choices=MIRRORS, help=", ".join(MIRRORS), metavar="NAME"
+        "names", nargs="+", choices=DOWNLOADS, help=", ".join(DOWNLOADS), metavar="NAME"
     )
     where = "where to put them (default: $TWO_LAYER_NET_DATA, else datasets/ beside this file)"
     parser.add_argument("--directory", metavar="DIR", help=where)

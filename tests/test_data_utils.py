@@ -134,7 +134,8 @@ def test_mnist_and_cifar10_as_published():
         4,
     ]
     data = full("cifar10", normalize=False)
-    assert data.X_train.shape == (49000, 3072) and data.class_names[data.y_train[0]] == "frog"
+    assert data.X_train.shape == (49000, 3072) and data.class_names[6] == "frog"
+    assert np.bincount(np.r_[data.y_train, data.y_val]).tolist() == [5000] * 10
 
 
 # ---- files

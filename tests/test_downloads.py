@@ -44,14 +44,11 @@ def server(monkeypatch):
 
     def mirrors(name, *places):
         base = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setitem(data_utils.MIRRORS, name, " ".join(f"{base}{p}/" for p in places))
+        sums = [hashlib.md5(content).hexdigest() for content in server.files.values()]
+        words = " ".join([*(f"{base}{place}/" for place in places), *sums])
+        monkeypatch.setitem(data_utils.DOWNLOADS, name, words)
 
-    def checksums(name):
-        lines = [f"{name} {hashlib.md5(c).hexdigest()} {f}" for f, c in server.files.items()]
-        monkeypatch.setattr(data_utils, "CHECKSUMS", "\n" + "\n".join(lines) + "\n")
-
-    server.mirrors, server.checksums = mirrors, checksums
-    checksums("mnist")
+    server.mirrors = mirrors
     yield server
     server.shutdown()
     server.server_close()
@@ -100,7 +97,6 @@ def test_cifar10_is_unpacked_and_its_archive_removed(server, tmp_path):
             info.size = len(name)
             tar.addfile(info, io.BytesIO(name.encode()))
     server.files = {"cifar-10-python.tar.gz": packed.getvalue()}
-    server.checksums("cifar10")
     server.mirrors("cifar10", "good")
     folder = data_utils.download("cifar10", tmp_path)
     assert {p.name: p.read_text() for p in folder.iterdir()} == {n: n for n in data_utils.CIFAR10}
