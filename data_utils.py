@@ -4,8 +4,7 @@
     net.train(data.X_train, data.y_train, data.X_val, data.y_val)
     net.predict(data.transform(image))      # a new image is treated like those trained on
 
-Train on X_train, choose by X_val, look at X_test once, at the end. "mnist5k" is there;
-`python data_utils.py --help` tells how to get the others.
+Train on X_train, choose by X_val, look at X_test once, at the end.
 """
 
 import argparse
@@ -28,8 +27,8 @@ INSTALL = "python -m pip install -r requirements-data.txt"
 DIGITS = tuple("0123456789")
 CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 THINGS = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
-MNIST = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
-MNIST += ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+MNIST = [f"{part}-ubyte.gz" for part in ("train-images-idx3", "train-labels-idx1")]
+MNIST += [f"{part}-ubyte.gz" for part in ("t10k-images-idx3", "t10k-labels-idx1")]
 CIFAR10 = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 SVHN = ("train_32x32.mat", "test_32x32.mat")
 DATASETS = {  # folder, image_shape, class_names, how many rows to validate with, files
@@ -55,10 +54,10 @@ DOWNLOADS = {
 
 
 @dataclass(repr=False, eq=False)
-class Transform:
-    """What was done to a dataset's pixels, and what its labels mean (see `load_dataset`).
+class Dataset:
+    """Rows X (N, D) and int64 labels y (N,), and how to treat new images like those of X_train.
 
-    mean (D,), in units of pixels / 255, was subtracted from them, and the float std divided by.
+    mean (D,), in units of pixels / 255, was subtracted from all pixels, and std divided by.
     """
 
     name: str
@@ -67,6 +66,18 @@ class Transform:
     normalize: bool | str
     mean: np.ndarray
     std: float
+    X_train: np.ndarray = None
+    X_val: np.ndarray = None
+    X_test: np.ndarray = None
+    y_train: np.ndarray = None
+    y_val: np.ndarray = None
+    y_test: np.ndarray = None
+
+    def __repr__(self):
+        shapes = (
+            f"X_{part} {np.shape(vars(self)['X_' + part])}" for part in ("train", "val", "test")
+        )
+        return f"<Dataset {self.name}: {', '.join(shapes)}>"
 
     def transform(self, images):
         """Rows (N, D) of raw images (N, ...), pixels of 0..255, treated like the training rows."""
@@ -84,8 +95,7 @@ class Transform:
     def read(self, path, invert=False):
         """An image file as uint8 of image_shape, its middle, scaled, for `transform`.
 
-        invert: make black ink on white paper white on black, as MNIST's digits are. Warns when the
-        border is bright where that of the training images is dark.
+        invert: make black ink on white white on black. Warns where that seems to be forgotten.
         """
         image = _read_image(path, self.image_shape[:2], gray=len(self.image_shape) == 2)
         image = 255 - image if invert else image
@@ -113,41 +123,23 @@ class Transform:
         os.replace(f"{path}.part", path)
 
 
-@dataclass(repr=False, eq=False)
-class Dataset(Transform):
-    """A dataset, split and normalised: rows (N, D) and int64 labels (N,)."""
-
-    X_train: np.ndarray
-    X_val: np.ndarray
-    X_test: np.ndarray
-    y_train: np.ndarray
-    y_val: np.ndarray
-    y_test: np.ndarray
-
-    def __repr__(self):
-        parts = (f"{name} {getattr(self, name).shape}" for name in ("X_train", "X_val", "X_test"))
-        return f"<Dataset {self.name}: {', '.join(parts)}>"
-
-
 def load_transform(path):
-    """The `Transform` that `save_transform` wrote to path."""
+    """The `Dataset` that `save_transform` wrote to path, without its rows and labels."""
     with _reading(path, "no saved transform") as file, np.load(file, allow_pickle=False) as data:
         name, std, how = (data[key].item() for key in ("name", "std", "normalize"))
         shape, names = (tuple(data[key].tolist()) for key in ("image_shape", "class_names"))
         how = {"True": True, "False": False}.get(how, how)
-        return Transform(name, shape, names, how, data["mean"], std)
+        return Dataset(name, shape, names, how, data["mean"], std)
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
     """Read, split and normalise a dataset by its name; returns a `Dataset`.
 
-    name: "mnist5k", "mnist", "fashion_mnist", "cifar10" or "svhn" (which needs scipy).
-    directory: holds the datasets' folders. Default: the environment variable TWO_LAYER_NET_DATA,
-        else datasets/ beside this file, where mnist5k always is.
-    validation: how many of the training rows, the last ones, become X_val. Default: see DATASETS.
+    name: one of DATASETS. directory: holds the datasets' folders; by default what the environment
+        variable TWO_LAYER_NET_DATA says, else datasets/ beside this file, where mnist5k always is.
+    validation: how many of the training rows, the last ones, become X_val.
     normalize: True: pixels / 255 minus the mean image of X_train. "standard": divided by the
         standard deviation of all of X_train's pixels, too. False: 0..255 as they are.
-    dtype: of the rows. A row is an image, flattened; red, green, blue of a pixel stand together.
     Raises FileNotFoundError, saying what to do, or ValueError, naming the file that is damaged.
     """
     folder, shape, class_names, n_val, _ = _facts(name, directory)
@@ -165,7 +157,6 @@ def load_image_folder(
 ):
     """Read your own images, a folder of them for each class; returns a `Dataset`.
 
-    directory: holds a folder for each of two classes or more; their names become class_names.
     size: (rows, columns) to bring all images to: the middle of each, scaled. Default: as they are.
     validation, test: the shares of each class, drawn by `seed`, that become X_val and X_test.
     The images are gray if all of them are. Photos are turned as their EXIF data say, transparency
@@ -174,30 +165,29 @@ def load_image_folder(
     rng, folders = np.random.default_rng(seed), _visible(directory, Path.is_dir)
     if len(folders) < 2:
         raise ValueError(f"{directory} must hold a folder for each of two classes or more")
-    images, labels, parts = [], [], ([], [], [])  # rows to test on, to validate with, to train on
+    images, y, parts = [], [], []  # 0: a row to test with, 1: to validate with, 2: to train on
     for label, folder in enumerate(folders):
         paths = _visible(folder, Path.is_file)
         n_test, n_val = round(test * len(paths)), round(validation * len(paths))
-        if len(paths) <= n_test + n_val:
+        n_train = len(paths) - n_test - n_val
+        if n_train < 1:
             raise ValueError(f"{folder} has too few images, none is left to train on")
         if validation and not n_val:
             warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=2)
-        order = len(images) + rng.permutation(len(paths))
-        for part, rows in zip(parts, np.split(order, [n_test, n_test + n_val]), strict=True):
-            part.extend(rows)
-        for path in paths:
-            images.append(_read_image(path, size))
-            labels.append(label)
-            if images[-1].shape != images[0].shape:
+        parts.extend(rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, n_train])))
+        y.extend([label] * len(paths))
+        images.extend(_read_image(path, size) for path in paths)
+        for path, image in zip(paths, images[-len(paths) :], strict=True):
+            if image.shape != images[0].shape:
                 raise ValueError(f"{path} has another size: give load_image_folder a size")
-    images, labels = np.stack(images), np.array(labels)
+    images, y, parts = np.stack(images), np.array(y), np.array(parts)
     if (images == images[..., :1]).all():
         images = images[..., 0]
-    test_rows, val_rows, train_rows = (rng.permutation(np.array(rows, int)) for rows in parts)
-    how, rows = _fit(images[train_rows], normalize, dtype), (train_rows, val_rows, test_rows)
-    X, y = (_normalize(images[r], *how) for r in rows), (labels[r] for r in rows)
+    rows = [rng.permutation(np.flatnonzero(parts == part)) for part in (2, 1, 0)]
+    how = _fit(images[rows[0]], normalize, dtype)
     names, name = tuple(folder.name for folder in folders), Path(directory).resolve().name
-    return Dataset(name, images.shape[1:], names, *how, *X, *y)
+    X = (_normalize(images[r], *how) for r in rows)
+    return Dataset(name, images.shape[1:], names, *how, *X, *(y[r] for r in rows))
 
 
 def _visible(folder, kind):
@@ -223,19 +213,15 @@ def _read_image(path, size=None, gray=False):
 
 
 def load_CIFAR10(ROOT):
-    """CIFAR-10 from the folder ROOT, cifar-10-batches-py, as cs231n's function of this name.
-
-    Float64 images (50000, 32, 32, 3) of 0..255 and their labels, then the 10000 to test on.
-    """
+    """cs231n's: float64 images (50000, 32, 32, 3) and labels in ROOT, then those to test on."""
     Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
     return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
 
 
 def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
-    """CIFAR-10, found as by `load_dataset`, split as cs231n's function of this name does it.
+    """cs231n's: a dict of float64 X_train, X_val, X_test (N, 3, 32, 32), y_train, y_val, y_test.
 
-    A dict of float64 X_train, X_val, X_test (N, 3, 32, 32), channels first, and y_train, y_val,
-    y_test: 0..255, minus the mean image of X_train unless subtract_mean is False.
+    Pixels of 0..255, minus the mean image of X_train unless subtract_mean is False.
     """
     train, y_train, test, y_test = _read("cifar10", _facts("cifar10")[0])
     n, end = num_training, num_training + num_validation
@@ -248,10 +234,7 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
 
 
 def make_spirals(classes=3, points=100, rng=0):
-    """Points X (classes * points, 2), each class on an arm of a spiral, and labels y.
-
-    No straight lines separate them: https://cs231n.github.io/neural-networks-case-study/.
-    """
+    """Points X (N, 2) on arms of a spiral, a class each, and labels y (cs231n's case study)."""
     rng, y = np.random.default_rng(rng), np.repeat(np.arange(classes), points)
     radius = np.tile(np.linspace(0, 1, points), classes)
     angle = 4 * (y + radius) + 0.2 * rng.standard_normal(len(y))
@@ -299,7 +282,6 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     zoom: factors of height and of width, each uniform in 1 - zoom..1 + zoom.
     elastic, sigma: displacements of the single pixels, normally distributed with standard deviation
         `elastic` and smooth over `sigma` pixels (after Simard et al. 2003).
-    A pixel's value lies between the four around the place it comes from, or is that of the edge.
     """
     if len(X_batch) > 100:  # small pieces stay in the cache: 18 microseconds an image instead of 31
         how = {
@@ -322,7 +304,10 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     rows = (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)
     columns = (wide * sin) * y + (wide * cos) * x + (pixels * right + (W - 1) / 2)
     if elastic:
-        V, U = (_bumps(n, sigma) for n in (H, W))
+        # a bump at every sigma pixels, one a column; the squares of each pixel sum to 1
+        places = (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1) for n in (H, W))
+        bumps = (np.exp(-0.5 * place**2) for place in places)
+        V, U = ((b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for b in bumps)
         noise = rng.standard_normal((2, N, V.shape[1], U.shape[1])).astype(np.float32)
         for field, bent in zip((rows, columns), noise, strict=True):
             field += elastic * (V @ bent @ U.T)
@@ -340,12 +325,6 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     bent = above + lower * (between(i + W) - above)
     bent = bent if X.dtype.kind == "f" else np.rint(bent)
     return bent.astype(X.dtype, copy=False).reshape(X_batch.shape)
-
-
-def _bumps(n, sigma):
-    """A bump at every sigma of n pixels, one a column; the squares of each pixel sum to 1."""
-    b = np.exp(-0.5 * (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1)) ** 2)
-    return (b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _images(X_batch):
@@ -370,7 +349,7 @@ def read_idx(path):
     """Read an IDX file of bytes, MNIST's format, gzipped or not; returns a uint8 array.
 
     Two zero bytes, the type (8: unsigned byte), the number of dimensions, each size as big-endian
-    uint32, the bytes (Y. LeCun's MNIST page). Raises ValueError, naming the file, for all else.
+    uint32, the bytes (Y. LeCun's MNIST page).
     """
     with _reading(path, "no IDX file of bytes") as file:
         content = file.read()
@@ -403,10 +382,7 @@ def _facts(name, directory=None):
 
 
 def _find(folder, file):
-    """The path of a file by any of the names that people have; None if it is not there.
-
-    Unpacked or not, with a dot for the second dash, or in a folder of its own name.
-    """
+    """The path of a file, packed or not, with a dot for a dash or in a folder of its name, or None."""
     plain = file.removesuffix(".gz")
     names = [name + end for name in (plain, plain.replace("-idx", ".idx")) for end in (".gz", "")]
     paths = (path for name in names for path in (folder / name, folder / name / name))
@@ -427,15 +403,11 @@ def _read(name, folder):
         return *_read_cifar10(train), *_read_cifar10([last])
     if name == "svhn":
         return *_read_svhn(*train), *_read_svhn(last)
-    return *_read_mnist(*train[:2]), *_read_mnist(train[2], last)
-
-
-def _read_mnist(images_path, labels_path):
-    images, labels = read_idx(images_path), read_idx(labels_path)
-    if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
-        found = f"{images.shape} and {labels.shape} up to {labels.max(initial=0)}"
-        raise ValueError(f"{images_path} and {labels_path.name} do not fit, they have {found}")
-    return images, labels.astype(np.int64)
+    data = [read_idx(path) for path in paths.values()]
+    for path, images, labels in ((train[1], *data[:2]), (last, *data[2:])):
+        if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
+            raise ValueError(f"{path}: labels {labels.shape} do not fit images {images.shape}")
+    return data[0], data[1].astype(np.int64), data[2], data[3].astype(np.int64)
 
 
 class _BatchUnpickler(pickle.Unpickler):
@@ -479,7 +451,7 @@ def _read_svhn(path):
 
 
 def _fit(images, normalize, dtype):
-    """normalize, mean and std, as `Transform` has them, for uint8 training images."""
+    """normalize, mean and std, as `Dataset` has them, for uint8 training images."""
     if normalize not in (True, False, "standard"):
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
     rows, std = images.reshape(len(images), -1), 1.0
@@ -506,9 +478,8 @@ def _normalize(images, normalize, mean, std):
 def download(name, directory=None):
     """Download "mnist", "fashion_mnist", "cifar10" or "svhn" to where `load_dataset` looks.
 
-    Returns the folder. What is there stays. A file takes its name when it is whole and its checksum
-    right; mirrors are tried in turn. Needs pooch. Raises ConnectionError, which names the files
-    that are needed and where to put them by hand.
+    Returns the folder. What is there stays. Needs pooch. Raises ConnectionError, which names the
+    files that are needed and where to put them by hand.
     """
     folder, *_, files = _facts(name, directory)
     needed = [file for file in files if not _find(folder, file)]
@@ -553,12 +524,12 @@ def _fetch(mirrors, file, md5, where, hint):
 
 
 def main(arguments=None):
-    text = "Download datasets to where load_dataset looks. This needs pooch and tqdm:\n  " + INSTALL
-    end = "example: python data_utils.py mnist cifar10\ndatasets/README.md has licences and sizes."
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=text, epilog=end, formatter_class=raw)
+    text = f"Download datasets to where load_dataset looks, with pooch and tqdm: {INSTALL}"
+    parser = argparse.ArgumentParser(
+        description=text, epilog="example: python data_utils.py mnist cifar10"
+    )
     parser.add_argument(
-        "names", nargs="+", choices=DOWNLOADS, help=", ".join(DOWNLOADS), metavar="NAME"
+        "names", nargs="+", choices=DOWNLOADS, metavar="NAME", help=", ".join(DOWNLOADS)
     )
     where = "where to put them (default: $TWO_LAYER_NET_DATA, else datasets/ beside this file)"
     parser.add_argument("--directory", metavar="DIR", help=where)
