@@ -18,7 +18,6 @@ import tarfile
 import tempfile
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -53,30 +52,22 @@ DOWNLOADS = {
 }
 
 
-@dataclass(repr=False, eq=False)
+PARTS = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test")
+FACTS = ("name", "image_shape", "class_names", "normalize", "mean", "std")
+
+
 class Dataset:
     """Rows X (N, D) and int64 labels y (N,), and how to treat new images like those of X_train.
 
-    mean (D,), in units of pixels / 255, was subtracted from all pixels, and std divided by.
+    Attributes: PARTS and FACTS. mean (D,), in units of pixels / 255, was subtracted from all
+    pixels, and the number std divided by.
     """
 
-    name: str
-    image_shape: tuple
-    class_names: tuple
-    normalize: bool | str
-    mean: np.ndarray
-    std: float
-    X_train: np.ndarray = None
-    X_val: np.ndarray = None
-    X_test: np.ndarray = None
-    y_train: np.ndarray = None
-    y_val: np.ndarray = None
-    y_test: np.ndarray = None
+    def __init__(self, *values):
+        vars(self).update(zip((*FACTS, *PARTS), values, strict=False))
 
     def __repr__(self):
-        shapes = (
-            f"X_{part} {np.shape(vars(self)['X_' + part])}" for part in ("train", "val", "test")
-        )
+        shapes = (f"{part} {vars(self)[part].shape}" for part in PARTS[:3] if part in vars(self))
         return f"<Dataset {self.name}: {', '.join(shapes)}>"
 
     def transform(self, images):
@@ -99,10 +90,8 @@ class Dataset:
         """
         image = _read_image(path, self.image_shape[:2], gray=len(self.image_shape) == 2)
         image = 255 - image if invert else image
-        border = np.ones(self.image_shape[:2], bool)
-        border[1:-1, 1:-1] = False
-        dark = self.normalize and self.mean.reshape(self.image_shape)[border].mean() < 0.25
-        if dark and image[border].mean() > 127:
+        dark = self.normalize and self.mean.reshape(self.image_shape)[[0, -1]].mean() < 0.25
+        if dark and image[[0, -1]].mean() > 127:
             message = f"{path} is bright at its border, what was trained on is dark there"
             warnings.warn(f"{message}: try read(path, invert={not invert})", stacklevel=2)
         return image
@@ -116,20 +105,18 @@ class Dataset:
 
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, as .npz for `load_transform`."""
-        names = ("name", "image_shape", "class_names", "mean", "std")
-        arrays = {name: getattr(self, name) for name in names}
+        facts = {name: getattr(self, name) for name in FACTS}
         with open(f"{path}.part", "wb") as file:
-            np.savez(file, normalize=str(self.normalize), **arrays)
+            np.savez(file, **facts | {"normalize": str(self.normalize)})
         os.replace(f"{path}.part", path)
 
 
 def load_transform(path):
     """The `Dataset` that `save_transform` wrote to path, without its rows and labels."""
     with _reading(path, "no saved transform") as file, np.load(file, allow_pickle=False) as data:
-        name, std, how = (data[key].item() for key in ("name", "std", "normalize"))
-        shape, names = (tuple(data[key].tolist()) for key in ("image_shape", "class_names"))
+        name, shape, names, how, _, std = (data[key].tolist() for key in FACTS)
         how = {"True": True, "False": False}.get(how, how)
-        return Dataset(name, shape, names, how, data["mean"], std)
+        return Dataset(name, tuple(shape), tuple(names), how, data["mean"], std)
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
@@ -176,9 +163,9 @@ def load_image_folder(
             warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=2)
         parts.extend(rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, n_train])))
         y.extend([label] * len(paths))
-        images.extend(_read_image(path, size) for path in paths)
-        for path, image in zip(paths, images[-len(paths) :], strict=True):
-            if image.shape != images[0].shape:
+        for path in paths:
+            images.append(_read_image(path, size))
+            if images[-1].shape != images[0].shape:
                 raise ValueError(f"{path} has another size: give load_image_folder a size")
     images, y, parts = np.stack(images), np.array(y), np.array(parts)
     if (images == images[..., :1]).all():
@@ -284,15 +271,9 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
         `elastic` and smooth over `sigma` pixels (after Simard et al. 2003).
     """
     if len(X_batch) > 100:  # small pieces stay in the cache: 18 microseconds an image instead of 31
-        how = {
-            "pixels": pixels,
-            "degrees": degrees,
-            "zoom": zoom,
-            "elastic": elastic,
-            "sigma": sigma,
-        }
+        how = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic}
         pieces = (X_batch[i : i + 100] for i in range(0, len(X_batch), 100))
-        return np.concatenate([distort(piece, rng, **how) for piece in pieces])
+        return np.concatenate([distort(piece, rng, sigma=sigma, **how) for piece in pieces])
     X = _images(X_batch)
     N, H, W, C = X.shape
     y = np.arange(H, dtype=np.float32)[:, None] - (H - 1) / 2  # from the centre
@@ -360,15 +341,6 @@ def read_idx(path):
         return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
-def write_idx(path, array):
-    """Write a uint8 array as an IDX file (see `read_idx`), gzipped if the name ends in .gz."""
-    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    content += array.astype(np.uint8, casting="safe").tobytes()
-    content = gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content
-    Path(f"{path}.part").write_bytes(content)
-    os.replace(f"{path}.part", path)
-
-
 def _facts(name, directory=None):
     """The dataset's folder, whether it is there or not, and the rest of its row in DATASETS."""
     if name not in DATASETS:
@@ -382,7 +354,7 @@ def _facts(name, directory=None):
 
 
 def _find(folder, file):
-    """The path of a file, packed or not, with a dot for a dash or in a folder of its name, or None."""
+    """The path of a file, packed or not, with a dot for a dash, or in a folder of its name."""
     plain = file.removesuffix(".gz")
     names = [name + end for name in (plain, plain.replace("-idx", ".idx")) for end in (".gz", "")]
     paths = (path for name in names for path in (folder / name, folder / name / name))
@@ -395,9 +367,8 @@ def _read(name, folder):
     missing = [file for file, path in paths.items() if path is None]
     if missing:
         how = f"`python data_utils.py {name}` downloads them, or " * (name in DOWNLOADS)
-        raise FileNotFoundError(
-            f"{folder.absolute()} lacks {', '.join(missing)}: {how}put them there yourself"
-        )
+        lacks = f"{folder.absolute()} lacks {', '.join(missing)}"
+        raise FileNotFoundError(f"{lacks}: {how}put them there yourself")
     *train, last = paths.values()
     if name == "cifar10":
         return *_read_cifar10(train), *_read_cifar10([last])
@@ -482,29 +453,25 @@ def download(name, directory=None):
     files that are needed and where to put them by hand.
     """
     folder, *_, files = _facts(name, directory)
-    needed = [file for file in files if not _find(folder, file)]
-    archive = name == "cifar10"
     words = DOWNLOADS[name].split()
-    mirrors = [word for word in words if "://" in word]
-    where = folder.parent if archive else folder
-    for file, md5 in zip(
-        ["cifar-10-python.tar.gz"] if archive else files, words[len(mirrors) :], strict=True
-    ):
+    mirrors, needed = [w for w in words if "://" in w], [f for f in files if not _find(folder, f)]
+    archive, where = name == "cifar10", folder.parent if name == "cifar10" else folder
+    files = ["cifar-10-python.tar.gz"] if archive else files
+    for file, md5 in zip(files, words[len(mirrors) :], strict=True):
         if file in needed or (archive and needed):
-            hint = f"put these files into {folder.absolute()} by hand: {', '.join(needed)}"
-            _fetch(mirrors, file, md5, where, hint)
+            _fetch(mirrors, file, md5, where, f"into {folder.absolute()}: {', '.join(needed)}")
     if archive and needed:
         with tempfile.TemporaryDirectory(dir=where) as temporary:
-            with tarfile.open(where / file) as tar:
+            with tarfile.open(where / files[0]) as tar:
                 tar.extractall(temporary, filter="data")
             folder.mkdir(exist_ok=True)
-            for batch in files:
-                os.replace(Path(temporary) / folder.name / batch, folder / batch)
-        os.remove(where / file)
+            for batch in CIFAR10:
+                os.replace(Path(temporary, folder.name, batch), folder / batch)
+        os.remove(where / files[0])
     return folder
 
 
-def _fetch(mirrors, file, md5, where, hint):
+def _fetch(mirrors, file, md5, where, needed):
     """Download a file into the folder `where` from the first mirror that has it."""
     try:
         import pooch
@@ -512,25 +479,21 @@ def _fetch(mirrors, file, md5, where, hint):
     except ImportError as error:
         raise ImportError(f"downloads need pooch and tqdm: {INSTALL}") from error
     pooch.get_logger().setLevel("WARNING")
-    failures = []
+    failures, get = [], pooch.HTTPDownloader(progressbar=True, timeout=30)
     for mirror in mirrors:
-        get = pooch.HTTPDownloader(progressbar=True, timeout=30)
         try:
-            pooch.retrieve(mirror + file, f"md5:{md5}", file, where, downloader=get)
-            return
+            return pooch.retrieve(mirror + file, f"md5:{md5}", file, where, downloader=get)
         except Exception as error:  # of the network, of the server, or a wrong checksum
             failures.append(f"{mirror}: {error}")
-    raise ConnectionError(f"{file} cannot be downloaded; {hint}. Tried: {'; '.join(failures)}")
+    hint = f"put by hand {needed}. Tried: {'; '.join(failures)}"
+    raise ConnectionError(f"{file} cannot be downloaded; {hint}")
 
 
 def main(arguments=None):
-    text = f"Download datasets to where load_dataset looks, with pooch and tqdm: {INSTALL}"
-    parser = argparse.ArgumentParser(
-        description=text, epilog="example: python data_utils.py mnist cifar10"
-    )
-    parser.add_argument(
-        "names", nargs="+", choices=DOWNLOADS, metavar="NAME", help=", ".join(DOWNLOADS)
-    )
+    text = f"Download datasets to where load_dataset looks, by pooch and tqdm: {INSTALL}"
+    example, names = "example: python data_utils.py mnist cifar10", ", ".join(DOWNLOADS)
+    parser = argparse.ArgumentParser(description=text, epilog=example)
+    parser.add_argument("names", nargs="+", choices=DOWNLOADS, metavar="NAME", help=names)
     where = "where to put them (default: $TWO_LAYER_NET_DATA, else datasets/ beside this file)"
     parser.add_argument("--directory", metavar="DIR", help=where)
     options, failed = parser.parse_args(arguments), 0

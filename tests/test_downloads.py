@@ -78,7 +78,7 @@ def test_failures_leave_nothing_and_say_what_to_do_by_hand(place, server, tmp_pa
     with pytest.raises(ConnectionError) as error:
         data_utils.download("mnist", tmp_path)
     assert all(name in str(error.value) for name in FILES)
-    assert f"put these files into {tmp_path / 'mnist'} by hand" in str(error.value)
+    assert f"put by hand into {tmp_path / 'mnist'}" in str(error.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
