@@ -1,10 +1,8 @@
 """Datasets of images: read, split, normalise, download; augmentations, one-hot labels.
 
-    data = load_dataset("mnist5k")          # <Dataset mnist5k: X_train (3200, 784), ...>
-    net.train(data.X_train, data.y_train, data.X_val, data.y_val)
-    net.predict(data.transform(image))      # a new image is treated like those trained on
-
-Train on X_train, choose by X_val, look at X_test once, at the end.
+data = load_dataset("mnist5k")          # <Dataset mnist5k: X_train (3200, 784), ...>
+net.train(data.X_train, data.y_train, data.X_val, data.y_val)
+net.predict(data.transform(image))      # a new image is treated like those trained on
 """
 
 import argparse
@@ -12,12 +10,12 @@ import gzip
 import math
 import os
 import pickle
-import struct
 import sys
 import tarfile
 import tempfile
 import warnings
 from contextlib import contextmanager
+from dataclasses import make_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +27,12 @@ THINGS = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
 MNIST = [f"{part}-ubyte.gz" for part in ("train-images-idx3", "train-labels-idx1")]
 MNIST += [f"{part}-ubyte.gz" for part in ("t10k-images-idx3", "t10k-labels-idx1")]
 CIFAR10 = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
-SVHN = ("train_32x32.mat", "test_32x32.mat")
 DATASETS = {  # folder, image_shape, class_names, how many rows to validate with, files
     "mnist5k": ("mnist5k", (28, 28), DIGITS, 800, MNIST),
     "mnist": ("mnist", (28, 28), DIGITS, 10000, MNIST),
     "fashion_mnist": ("fashion_mnist", (28, 28), tuple(CLOTHES.split(",")), 10000, MNIST),
     "cifar10": ("cifar-10-batches-py", (32, 32, 3), tuple(THINGS.split(",")), 1000, CIFAR10),
-    "svhn": ("svhn", (32, 32, 3), DIGITS, 3257, SVHN),
+    "svhn": ("svhn", (32, 32, 3), DIGITS, 3257, ("train_32x32.mat", "test_32x32.mat")),
 }
 # Addresses that have the files, then their MD5, as their authors and mirrors give them
 DOWNLOADS = {
@@ -50,24 +47,19 @@ DOWNLOADS = {
     "svhn": """http://ufldl.stanford.edu/housenumbers/
         e26dedcc434d2e4c54c9b2d4a06d8373 eb5a983be6a315427106f1b164d9cef3""",
 }
-
-
 PARTS = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test")
 FACTS = ("name", "image_shape", "class_names", "normalize", "mean", "std")
+FIELDS = [*FACTS, *((part, np.ndarray, None) for part in PARTS)]
 
 
-class Dataset:
-    """Rows X (N, D) and int64 labels y (N,), and how to treat new images like those of X_train.
+class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
+    """Rows X (N, D) and int64 labels y (N,), and how to treat new images alike: PARTS and FACTS.
 
-    Attributes: PARTS and FACTS. mean (D,), in units of pixels / 255, was subtracted from all
-    pixels, and the number std divided by.
+    mean (D,), in units of pixels / 255, was subtracted from all pixels, and std divided by.
     """
 
-    def __init__(self, *values):
-        vars(self).update(zip((*FACTS, *PARTS), values, strict=False))
-
     def __repr__(self):
-        shapes = (f"{part} {vars(self)[part].shape}" for part in PARTS[:3] if part in vars(self))
+        shapes = (f"{part} {np.shape(getattr(self, part))}" for part in PARTS[:3])
         return f"<Dataset {self.name}: {', '.join(shapes)}>"
 
     def transform(self, images):
@@ -77,10 +69,8 @@ class Dataset:
         if math.prod(images.shape[1:]) != self.mean.size:
             raise ValueError(f"images must be (N, ...) or {self.image_shape}, got {images.shape}")
         low, high = images.min(), images.max()
-        if images.dtype.kind == "f" and 0 < high <= 1:
-            raise ValueError("pixels must be of 0..255, these are of 0..1: multiply them by 255")
-        if not (low >= 0 and high <= 255):
-            raise ValueError(f"pixels must be of 0..255, these are of {low}..{high}")
+        if not (low >= 0 and high <= 255) or (images.dtype.kind == "f" and 0 < high <= 1):
+            raise ValueError(f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}")
         return _normalize(images, self.normalize, self.mean, self.std)
 
     def read(self, path, invert=False):
@@ -92,15 +82,14 @@ class Dataset:
         image = 255 - image if invert else image
         dark = self.normalize and self.mean.reshape(self.image_shape)[[0, -1]].mean() < 0.25
         if dark and image[[0, -1]].mean() > 127:
-            message = f"{path} is bright at its border, what was trained on is dark there"
-            warnings.warn(f"{message}: try read(path, invert={not invert})", stacklevel=2)
+            hint = f"{path} is bright at its border: try read(path, invert={not invert})"
+            warnings.warn(hint, stacklevel=2)
         return image
 
     def to_pixels(self, X):
         """Undo `transform`, for pictures: rows (N, D) to images (N, *image_shape) of 0..255."""
-        pixels = np.array(X, self.mean.dtype)
-        if self.normalize:
-            pixels = (pixels * self.std + self.mean) * 255
+        pixels = np.array(X, self.mean.dtype) * self.std + self.mean
+        pixels *= 255 if self.normalize else 1
         return np.clip(pixels, 0, 255).reshape(-1, *self.image_shape)
 
     def save_transform(self, path):
@@ -127,7 +116,7 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     validation: how many of the training rows, the last ones, become X_val.
     normalize: True: pixels / 255 minus the mean image of X_train. "standard": divided by the
         standard deviation of all of X_train's pixels, too. False: 0..255 as they are.
-    Raises FileNotFoundError, saying what to do, or ValueError, naming the file that is damaged.
+    Raises FileNotFoundError, saying what to do, or ValueError, naming a file that is damaged.
     """
     folder, shape, class_names, n_val, _ = _facts(name, directory)
     train, y_train, test, y_test = _read(name, folder)
@@ -156,20 +145,20 @@ def load_image_folder(
     for label, folder in enumerate(folders):
         paths = _visible(folder, Path.is_file)
         n_test, n_val = round(test * len(paths)), round(validation * len(paths))
-        n_train = len(paths) - n_test - n_val
-        if n_train < 1:
+        if len(paths) <= n_test + n_val:
             raise ValueError(f"{folder} has too few images, none is left to train on")
         if validation and not n_val:
             warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=2)
-        parts.extend(rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, n_train])))
+        parts.extend(
+            rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, len(paths) - n_test - n_val]))
+        )
         y.extend([label] * len(paths))
         for path in paths:
             images.append(_read_image(path, size))
             if images[-1].shape != images[0].shape:
                 raise ValueError(f"{path} has another size: give load_image_folder a size")
     images, y, parts = np.stack(images), np.array(y), np.array(parts)
-    if (images == images[..., :1]).all():
-        images = images[..., 0]
+    images = images[..., 0] if (images == images[..., :1]).all() else images
     rows = [rng.permutation(np.flatnonzero(parts == part)) for part in (2, 1, 0)]
     how = _fit(images[rows[0]], normalize, dtype)
     names, name = tuple(folder.name for folder in folders), Path(directory).resolve().name
@@ -179,9 +168,8 @@ def load_image_folder(
 
 def _visible(folder, kind):
     """What a folder holds of this kind, without the files that file managers leave behind."""
-    left = ("Thumbs.db", "desktop.ini")
-    paths = (path for path in Path(folder).iterdir() if kind(path) and path.name not in left)
-    return sorted(path for path in paths if not path.name.startswith("."))
+    paths = (path for path in Path(folder).iterdir() if kind(path) and path.name[0] != ".")
+    return sorted(path for path in paths if path.name not in ("Thumbs.db", "desktop.ini"))
 
 
 def _read_image(path, size=None, gray=False):
@@ -192,11 +180,9 @@ def _read_image(path, size=None, gray=False):
         image = ImageOps.exif_transpose(Image.open(file))
         if image.mode.startswith("I"):  # 16 bits
             image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-        image = image.convert("RGBA")
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if size is not None:
-        image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BOX)
-    return np.array(image.convert("L") if gray else image)
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BOX) if size else image
+    return np.array(image.convert("L" if gray else "RGB"))
 
 
 def load_CIFAR10(ROOT):
@@ -206,10 +192,7 @@ def load_CIFAR10(ROOT):
 
 
 def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
-    """cs231n's: a dict of float64 X_train, X_val, X_test (N, 3, 32, 32), y_train, y_val, y_test.
-
-    Pixels of 0..255, minus the mean image of X_train unless subtract_mean is False.
-    """
+    """cs231n's: a dict of float64 X_train (N, 3, 32, 32), y_train and so on; pixels of 0..255."""
     train, y_train, test, y_test = _read("cifar10", _facts("cifar10")[0])
     n, end = num_training, num_training + num_validation
     if end > len(train) or num_test > len(test):
@@ -267,8 +250,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     pixels: shift down and to the right, each uniform in -pixels..pixels.
     degrees: rotation about the centre, uniform in -degrees..degrees.
     zoom: factors of height and of width, each uniform in 1 - zoom..1 + zoom.
-    elastic, sigma: displacements of the single pixels, normally distributed with standard deviation
-        `elastic` and smooth over `sigma` pixels (after Simard et al. 2003).
+    elastic, sigma: size and smoothness, in pixels, of random shifts of single pixels (Simard 2003).
     """
     if len(X_batch) > 100:  # small pieces stay in the cache: 18 microseconds an image instead of 31
         how = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic}
@@ -293,17 +275,12 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
         for field, bent in zip((rows, columns), noise, strict=True):
             field += elastic * (V @ bent @ U.T)
     top, left = (np.clip(a, 0, n - 2).astype(np.intp) for a, n in ((rows, H), (columns, W)))
-    lower = np.clip(rows - top, 0, 1)[..., None]  # weights of the next row and column
-    righter = np.clip(columns - left, 0, 1)[..., None]
+    lower, righter = (np.clip(a, 0, 1)[..., None] for a in (rows - top, columns - left))
     i = (np.arange(N)[:, None, None] * H + top) * W + left
     pixel = X.reshape(-1, C) if X.dtype.kind == "f" else X.reshape(-1, C).astype(np.float64)
-
-    def between(i):
-        a = np.take(pixel, i, axis=0)
-        return a + righter * (np.take(pixel, i + 1, axis=0) - a)
-
-    above = between(i)
-    bent = above + lower * (between(i + W) - above)
+    corners = [np.take(pixel, i + k, axis=0) for k in (0, 1, W, W + 1)]
+    above, below = (a + righter * (b - a) for a, b in (corners[:2], corners[2:]))
+    bent = above + lower * (below - above)
     bent = bent if X.dtype.kind == "f" else np.rint(bent)
     return bent.astype(X.dtype, copy=False).reshape(X_batch.shape)
 
@@ -311,8 +288,9 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 def _images(X_batch):
     """X_batch as (N, H, W, C)."""
     if X_batch.ndim not in (3, 4):
-        hint = "give train() X.reshape(-1, *image_shape) instead of rows"
-        raise ValueError(f"X_batch must be images (N, H, W[, C]), got {X_batch.shape}: {hint}")
+        raise ValueError(
+            f"X_batch is {X_batch.shape}: train on images, X.reshape(-1, *image_shape)"
+        )
     return X_batch if X_batch.ndim == 4 else X_batch[..., None]
 
 
@@ -327,17 +305,13 @@ def _reading(path, else_):
 
 
 def read_idx(path):
-    """Read an IDX file of bytes, MNIST's format, gzipped or not; returns a uint8 array.
-
-    Two zero bytes, the type (8: unsigned byte), the number of dimensions, each size as big-endian
-    uint32, the bytes (Y. LeCun's MNIST page).
-    """
+    """Read an IDX file of bytes (see Y. LeCun's MNIST page), gzipped or not, as a uint8 array."""
     with _reading(path, "no IDX file of bytes") as file:
         content = file.read()
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         if content[:3] != b"\0\0\x08":
             raise ValueError("it does not start with 00 00 08")
-        shape = struct.unpack_from(f">{content[3]}I", content, 4)
+        shape = np.frombuffer(content, ">u4", content[3], offset=4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
@@ -346,11 +320,10 @@ def _facts(name, directory=None):
     if name not in DATASETS:
         raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}")
     here = Path(__file__).resolve().parent / "datasets"
-    folder = Path(directory or os.environ.get("TWO_LAYER_NET_DATA") or here).expanduser()
-    folder /= DATASETS[name][0]
-    if name == "mnist5k" and directory is None and not folder.is_dir():
-        folder = here / name
-    return folder, *DATASETS[name][1:]
+    root = Path(directory or os.environ.get("TWO_LAYER_NET_DATA") or here).expanduser()
+    if name == "mnist5k" and directory is None and not (root / name).is_dir():
+        root = here
+    return root / DATASETS[name][0], *DATASETS[name][1:]
 
 
 def _find(folder, file):
@@ -366,9 +339,8 @@ def _read(name, folder):
     paths = {file: _find(folder, file) for file in DATASETS[name][4]}
     missing = [file for file, path in paths.items() if path is None]
     if missing:
-        how = f"`python data_utils.py {name}` downloads them, or " * (name in DOWNLOADS)
-        lacks = f"{folder.absolute()} lacks {', '.join(missing)}"
-        raise FileNotFoundError(f"{lacks}: {how}put them there yourself")
+        how = f"run `python data_utils.py {name}`, or " * (name in DOWNLOADS) + "put them there"
+        raise FileNotFoundError(f"{folder.absolute()} lacks {', '.join(missing)}: {how}")
     *train, last = paths.values()
     if name == "cifar10":
         return *_read_cifar10(train), *_read_cifar10([last])
@@ -447,10 +419,9 @@ def _normalize(images, normalize, mean, std):
 
 
 def download(name, directory=None):
-    """Download "mnist", "fashion_mnist", "cifar10" or "svhn" to where `load_dataset` looks.
+    """Download a dataset, one of DOWNLOADS, to where `load_dataset` looks; returns its folder.
 
-    Returns the folder. What is there stays. Needs pooch. Raises ConnectionError, which names the
-    files that are needed and where to put them by hand.
+    What is there stays. A ConnectionError names the files that are needed and their folder.
     """
     folder, *_, files = _facts(name, directory)
     words = DOWNLOADS[name].split()
@@ -478,7 +449,6 @@ def _fetch(mirrors, file, md5, where, needed):
         import tqdm  # noqa: F401, with which pooch shows the progress
     except ImportError as error:
         raise ImportError(f"downloads need pooch and tqdm: {INSTALL}") from error
-    pooch.get_logger().setLevel("WARNING")
     failures, get = [], pooch.HTTPDownloader(progressbar=True, timeout=30)
     for mirror in mirrors:
         try:
@@ -491,8 +461,8 @@ def _fetch(mirrors, file, md5, where, needed):
 
 def main(arguments=None):
     text = f"Download datasets to where load_dataset looks, by pooch and tqdm: {INSTALL}"
-    example, names = "example: python data_utils.py mnist cifar10", ", ".join(DOWNLOADS)
-    parser = argparse.ArgumentParser(description=text, epilog=example)
+    parser = argparse.ArgumentParser(description=text)
+    names = f"{', '.join(DOWNLOADS)}: python data_utils.py mnist cifar10"
     parser.add_argument("names", nargs="+", choices=DOWNLOADS, metavar="NAME", help=names)
     where = "where to put them (default: $TWO_LAYER_NET_DATA, else datasets/ beside this file)"
     parser.add_argument("--directory", metavar="DIR", help=where)

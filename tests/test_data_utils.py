@@ -99,7 +99,7 @@ def test_a_new_image_is_treated_like_the_training_rows(normalize, tmp_path):
 def test_floats_of_0_to_1_and_other_wrong_pixels_are_refused(data):
     image = np.full((28, 28), 0.5)
     for wrong, message in (
-        (image, "multiply them by 255"),
+        (image, r"multiply 0..1 by 255"),
         (600 * image, "0..255"),
         (-image, "0..255"),
         (np.full((28, 28), np.nan), "0..255"),
