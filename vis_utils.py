@@ -62,7 +62,7 @@ def show_net_weights(net, image_shape, *, path=None):
     fig, ax = plt.subplots(figsize=(6.5, height), layout="constrained")
     ax.imshow(grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_axis_off()
-    ax.set_title(f"First-layer weights: {title}", fontsize=11)
+    ax.set_title(f"First-layer weights\n{title}", fontsize=11)
     return _finish(fig, ax, path)
 
 
