@@ -108,8 +108,8 @@ class TwoLayerNet:
         return loss, self._backward(X, hidden, dS, reg, work)
 
     def _forward(self, X, work, dropout=0.0, rng=None):
-        """Scores S, and F = f(Z), mask M (or None), A = F * M for the way back; `work` keeps Z."""
-        W1, b1, W2, b2 = (np.asarray(self.params[k], self.dtype) for k in ("W1", "b1", "W2", "b2"))
+        """Scores S, and for the way back F = f(Z), mask M (or None), A = F * M and W2."""
+        W1, b1, W2, b2 = [np.asarray(self.params[k], self.dtype) for k in ("W1", "b1", "W2", "b2")]
         Z = work["Z", len(X)] = np.dot(X, W1, out=work.get(("Z", len(X))))
         Z += b1  # Z = X W1 + b1
         F = A = ACTIVATIONS[self.activation][0](Z, self.leak)
@@ -118,7 +118,7 @@ class TwoLayerNet:
             U = rng.random(Z.shape, self.dtype) if rng else np.random.random(Z.shape)
             M = np.divide(dropout <= U, 1 - dropout, dtype=self.dtype)  # 0 or 1 / (1 - dropout)
             A = F * M  # A = f(Z) * M
-        return np.dot(A, W2) + b2, (F, M, A)  # S = A W2 + b2
+        return np.dot(A, W2) + b2, (F, M, A, W2)  # S = A W2 + b2
 
     def _loss_of(self, S, y, reg):
         """The loss, and dS."""
@@ -144,8 +144,7 @@ class TwoLayerNet:
 
     def _backward(self, X, hidden, dS, reg, work):
         """The gradients, with the keys and shapes of `params`."""
-        F, M, A = hidden
-        W1, W2 = (np.asarray(self.params[k], self.dtype) for k in ("W1", "W2"))
+        F, M, A, W2 = hidden
         ones = np.ones(len(X), self.dtype)  # ones times a matrix is the sum of its rows
         dW2 = np.dot(A.T, dS)  # dW2 = A^T dS
         db2 = np.dot(ones, dS)  # db2 = sum of the rows of dS
@@ -155,7 +154,7 @@ class TwoLayerNet:
         dZ *= ACTIVATIONS[self.activation][1](F, self.leak)  # dZ = dA * M * f'(Z)
         dW1 = work["dW1"] = np.dot(X.T, dZ, out=work.get("dW1"))  # dW1 = X^T dZ
         db1 = np.dot(ones, dZ)  # db1 = sum of the rows of dZ
-        for dW, W in (*_blocks(dW1, W1), *_blocks(dW2, W2)) if reg else ():
+        for dW, W in (*_blocks(dW1, self.params["W1"]), *_blocks(dW2, W2)) if reg else ():
             dW += 2 * reg * W  # dW1 += 2 reg W1, dW2 += 2 reg W2
         return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
 
@@ -336,8 +335,9 @@ class TwoLayerNet:
         fix = {(C,): "; one-hot? y.argmax(axis=1)", (1,): "; give y.ravel()"}.get(y.shape[1:], "")
         _check(y.shape == (N,), "{} must have shape ({},), got {}{}", name, N, y.shape, fix)
         _check(y.dtype.kind in "iu", "{} holds {}: give integers, y.astype(int)", name, y.dtype)
+        low, high = y.min(), y.max()
         must = "{} must be in 0..{}, got {}..{} (output_size must be larger than every label)"
-        _check(y.min() >= 0 and y.max() < C, must, name, C - 1, y.min(), y.max())
+        _check(low >= 0 and high < C, must, name, C - 1, low, high)
         return y
 
 
