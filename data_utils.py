@@ -24,8 +24,7 @@ INSTALL = "python -m pip install -r requirements-data.txt"
 DIGITS = tuple("0123456789")
 CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 THINGS = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
-MNIST = [f"{part}-ubyte.gz" for part in ("train-images-idx3", "train-labels-idx1")]
-MNIST += [f"{part}-ubyte.gz" for part in ("t10k-images-idx3", "t10k-labels-idx1")]
+MNIST = [f"{p}-{x}-ubyte.gz" for p in ("train", "t10k") for x in ("images-idx3", "labels-idx1")]
 CIFAR10 = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 DATASETS = {  # folder, image_shape, class_names, how many rows to validate with, files
     "mnist5k": ("mnist5k", (28, 28), DIGITS, 800, MNIST),
@@ -69,7 +68,7 @@ class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
         if math.prod(images.shape[1:]) != self.mean.size:
             raise ValueError(f"images must be (N, ...) or {self.image_shape}, got {images.shape}")
         low, high = images.min(), images.max()
-        if not (low >= 0 and high <= 255) or (images.dtype.kind == "f" and 0 < high <= 1):
+        if not (low >= 0 and high <= 255) or (images.dtype.kind in "fb" and 0 < high <= 1):
             raise ValueError(f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}")
         return _normalize(images, self.normalize, self.mean, self.std)
 
@@ -80,7 +79,9 @@ class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
         """
         image = _read_image(path, self.image_shape[:2], gray=len(self.image_shape) == 2)
         image = 255 - image if invert else image
-        dark = self.normalize and self.mean.reshape(self.image_shape)[[0, -1]].mean() < 0.25
+        # the training images' mean: zeros, which say nothing, for raw pixels of `load_transform`
+        usual = self.mean * 255 if self.normalize or self.X_train is None else self.X_train.mean(0)
+        dark = usual.any() and usual.reshape(self.image_shape)[[0, -1]].mean() < 64
         if dark and image[[0, -1]].mean() > 127:
             hint = f"{path} is bright at its border: try read(path, invert={not invert})"
             warnings.warn(hint, stacklevel=2)
@@ -145,13 +146,12 @@ def load_image_folder(
     for label, folder in enumerate(folders):
         paths = _visible(folder, Path.is_file)
         n_test, n_val = round(test * len(paths)), round(validation * len(paths))
-        if len(paths) <= n_test + n_val:
+        n_train = len(paths) - n_test - n_val
+        if n_train <= 0:
             raise ValueError(f"{folder} has too few images, none is left to train on")
         if validation and not n_val:
             warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=2)
-        parts.extend(
-            rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, len(paths) - n_test - n_val]))
-        )
+        parts.extend(rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, n_train])))
         y.extend([label] * len(paths))
         for path in paths:
             images.append(_read_image(path, size))
@@ -228,11 +228,8 @@ def one_hot_decode(Y):
     return Y.argmax(axis=1)
 
 
-# Augmentations: functions (X_batch, rng) for TwoLayerNet.train(augment=...)
-
-
 def flip(X_batch, rng):
-    """Mirror each image left to right with probability 1/2: X_batch (N, H, W[, C]), a new array."""
+    """Mirror each image (N, H, W[, C]) left to right or not, by even odds: train(augment=flip)."""
     X = _images(X_batch).copy()
     mirrored = rng.random(len(X)) < 0.5
     X[mirrored] = X[mirrored, :, ::-1]
@@ -278,9 +275,13 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     lower, righter = (np.clip(a, 0, 1)[..., None] for a in (rows - top, columns - left))
     i = (np.arange(N)[:, None, None] * H + top) * W + left
     pixel = X.reshape(-1, C) if X.dtype.kind == "f" else X.reshape(-1, C).astype(np.float64)
-    corners = [np.take(pixel, i + k, axis=0) for k in (0, 1, W, W + 1)]
-    above, below = (a + righter * (b - a) for a, b in (corners[:2], corners[2:]))
-    bent = above + lower * (below - above)
+
+    def between(i):
+        a = np.take(pixel, i, axis=0)
+        return a + righter * (np.take(pixel, i + 1, axis=0) - a)
+
+    above = between(i)
+    bent = above + lower * (between(i + W) - above)
     bent = bent if X.dtype.kind == "f" else np.rint(bent)
     return bent.astype(X.dtype, copy=False).reshape(X_batch.shape)
 
@@ -288,9 +289,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 def _images(X_batch):
     """X_batch as (N, H, W, C)."""
     if X_batch.ndim not in (3, 4):
-        raise ValueError(
-            f"X_batch is {X_batch.shape}: train on images, X.reshape(-1, *image_shape)"
-        )
+        raise ValueError(f"X_batch is {X_batch.shape}, no images: X.reshape(-1, *image_shape)")
     return X_batch if X_batch.ndim == 4 else X_batch[..., None]
 
 
@@ -339,7 +338,8 @@ def _read(name, folder):
     paths = {file: _find(folder, file) for file in DATASETS[name][4]}
     missing = [file for file, path in paths.items() if path is None]
     if missing:
-        how = f"run `python data_utils.py {name}`, or " * (name in DOWNLOADS) + "put them there"
+        how = f'run `python data_utils.py {name} --directory "{folder.absolute().parent}"`, or '
+        how = how * (name in DOWNLOADS) + "put them there"
         raise FileNotFoundError(f"{folder.absolute()} lacks {', '.join(missing)}: {how}")
     *train, last = paths.values()
     if name == "cifar10":
@@ -428,6 +428,7 @@ def download(name, directory=None):
     mirrors, needed = [w for w in words if "://" in w], [f for f in files if not _find(folder, f)]
     archive, where = name == "cifar10", folder.parent if name == "cifar10" else folder
     files = ["cifar-10-python.tar.gz"] if archive else files
+    by_hand = (where / files[0]).exists()
     for file, md5 in zip(files, words[len(mirrors) :], strict=True):
         if file in needed or (archive and needed):
             _fetch(mirrors, file, md5, where, f"into {folder.absolute()}: {', '.join(needed)}")
@@ -438,7 +439,8 @@ def download(name, directory=None):
             folder.mkdir(exist_ok=True)
             for batch in CIFAR10:
                 os.replace(Path(temporary, folder.name, batch), folder / batch)
-        os.remove(where / files[0])
+        if not by_hand:
+            os.remove(where / files[0])
     return folder
 
 
@@ -462,10 +464,8 @@ def _fetch(mirrors, file, md5, where, needed):
 def main(arguments=None):
     text = f"Download datasets to where load_dataset looks, by pooch and tqdm: {INSTALL}"
     parser = argparse.ArgumentParser(description=text)
-    names = f"{', '.join(DOWNLOADS)}: python data_utils.py mnist cifar10"
-    parser.add_argument("names", nargs="+", choices=DOWNLOADS, metavar="NAME", help=names)
-    where = "where to put them (default: $TWO_LAYER_NET_DATA, else datasets/ beside this file)"
-    parser.add_argument("--directory", metavar="DIR", help=where)
+    parser.add_argument("names", nargs="+", choices=DOWNLOADS, help="one or more of these")
+    parser.add_argument("--directory", help="default: $TWO_LAYER_NET_DATA, else datasets/")
     options, failed = parser.parse_args(arguments), 0
     for name in options.names:
         try:

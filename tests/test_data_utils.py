@@ -100,6 +100,7 @@ def test_floats_of_0_to_1_and_other_wrong_pixels_are_refused(data):
     image = np.full((28, 28), 0.5)
     for wrong, message in (
         (image, r"multiply 0..1 by 255"),
+        (image > 0, r"multiply 0..1 by 255"),
         (600 * image, "0..255"),
         (-image, "0..255"),
         (np.full((28, 28), np.nan), "0..255"),
@@ -119,8 +120,10 @@ def test_wrong_names_sizes_and_folders(tmp_path, monkeypatch):
         load_dataset("mnist5k", normalize="minmax")
     monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
     assert len(load_dataset("mnist5k").X_train) == 3200  # comes with the project
-    with pytest.raises(FileNotFoundError, match=r"lacks train-images.*python data_utils.py mnist`"):
-        load_dataset("mnist")
+    for directory in (None, tmp_path):  # the download goes to where it was looked for
+        with pytest.raises(FileNotFoundError, match="lacks train-images") as error:
+            load_dataset("mnist", directory=directory)
+        assert f'`python data_utils.py mnist --directory "{tmp_path}"`' in str(error.value)
     (tmp_path / "t.npz").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"t\.npz is damaged"):
         load_transform(tmp_path / "t.npz")
@@ -307,6 +310,14 @@ def test_a_folder_for_each_class(folder):
     assert np.array_equal(data.transform(data.read(folder / "rose" / "1.jpg")).shape, (1, 60))
 
 
+def test_pictures_without_colour_make_gray_rows(tmp_path):
+    for i in range(10):
+        picture(tmp_path / f"class {i % 2}" / f"{i}.png", (20 * i,) * 3)
+    data = load_image_folder(tmp_path, normalize=False)
+    assert data.image_shape == (6, 8) and data.X_train.shape == (6, 48)
+    assert data.read(tmp_path / "class 1" / "7.png").tolist() == [[140] * 8] * 6
+
+
 def test_mistakes_with_folders_are_named(folder):
     with pytest.raises(ValueError, match=r"has another size.*size"):
         load_image_folder(folder)
@@ -344,15 +355,21 @@ def test_gray_sixteen_bit_transparent_and_turned_pictures(data, tmp_path):
     assert data.read(path).shape == (28, 28) and (data.read(path) == 90).all()
 
 
-def test_black_ink_on_white_paper_gets_a_warning(data, tmp_path):
+@pytest.mark.parametrize("normalize", [True, "standard", False])
+def test_black_ink_on_white_paper_gets_a_warning(normalize, tmp_path):
+    data = load_dataset("mnist5k", normalize=normalize)
     paper = np.full((28, 28), 240, np.uint8)
     paper[8:20, 13:15] = 10
     Image.fromarray(paper).save(tmp_path / "one.png")
     with pytest.warns(UserWarning, match=r"one\.png is bright at its border.*invert=True"):
         data.read(tmp_path / "one.png")
-    assert np.array_equal(
-        data.read(tmp_path / "one.png", invert=True), 255 - paper
-    )  # and no warning
+    # no warning for ink made white, nor where there are no training images to compare with
+    assert np.array_equal(data.read(tmp_path / "one.png", invert=True), 255 - paper)
+    data.save_transform(tmp_path / "raw.npz")
+    if not normalize:
+        assert np.array_equal(
+            load_transform(tmp_path / "raw.npz").read(tmp_path / "one.png"), paper
+        )
 
 
 def test_a_damaged_image_is_named(data, tmp_path):

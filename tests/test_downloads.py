@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.files, server.asked = dict(FILES), []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
     def mirrors(name, *places):
         base = f"http://127.0.0.1:{server.server_port}/"
@@ -89,7 +89,8 @@ def test_the_next_mirror_is_tried(place, server, tmp_path):
     assert {p.name: p.read_bytes() for p in (tmp_path / "mnist").iterdir()} == FILES
 
 
-def test_cifar10_is_unpacked_and_its_archive_removed(server, tmp_path):
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_cifar10_is_unpacked_and_only_a_downloaded_archive_removed(by_hand, server, tmp_path):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name in (*data_utils.CIFAR10, "batches.meta"):
@@ -98,9 +99,13 @@ def test_cifar10_is_unpacked_and_its_archive_removed(server, tmp_path):
             tar.addfile(info, io.BytesIO(name.encode()))
     server.files = {"cifar-10-python.tar.gz": packed.getvalue()}
     server.mirrors("cifar10", "good")
+    if by_hand:
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(packed.getvalue())
     folder = data_utils.download("cifar10", tmp_path)
     assert {p.name: p.read_text() for p in folder.iterdir()} == {n: n for n in data_utils.CIFAR10}
-    assert os.listdir(tmp_path) == ["cifar-10-batches-py"]
+    kept = ["cifar-10-python.tar.gz"] * by_hand
+    assert sorted(os.listdir(tmp_path)) == ["cifar-10-batches-py", *kept]
+    assert len(server.asked) == (not by_hand)
 
 
 def test_command_line(server, tmp_path, capsys):
