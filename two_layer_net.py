@@ -315,13 +315,14 @@ class TwoLayerNet:
             for name in (given.keys() | then) - free:
                 a, b = then.get(name), given.get(name)
                 _check(a == b, "its {} was {}, not {}", name, a, b)
-            for name, a in {**self.params, **kept}.items():
-                a[...] = data[name]
-            self.history.update(history)
+            _check(("epochs" in then) == ("epochs" in given), "it is of the other loop")
             if self.rng:
                 self.rng.bit_generator.state = rng
             else:
                 np.random.set_state(rng)
+            for name, a in {**self.params, **kept}.items():
+                a[...] = data[name]
+            self.history.update(history)
         return stopped
 
     def _check_X(self, X, name="X"):

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import two_layer_net
-from gradient_check import check_gradients
-from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, adam, rmsprop, sgd
+from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
 RNG = np.random.default_rng(0)
 X, y = RNG.standard_normal((60, 6)), RNG.integers(0, 3, 60)
@@ -32,13 +29,39 @@ def same(a, b):
 # ---- the formulas
 
 
+def numerical_gradient(f, w, h=1e-5):
+    """Centred differences of f() for each number in w, which is changed in place and restored."""
+    gradient = np.empty_like(w)
+    for i in np.ndindex(w.shape):
+        middle = w[i]
+        w[i] = middle + h
+        above = f()
+        w[i] = middle - h
+        gradient[i] = (above - f()) / (2 * h)
+        w[i] = middle
+    return gradient
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("criterion", ["softmax", "mse"])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("reg", [0.0, 0.1])
 def test_gradients_are_the_numerical_ones(activation, criterion, dropout, reg):
-    net = make(activation=activation, criterion=criterion, dropout=dropout)
-    assert max(check_gradients(net, X[:5], y[:5], reg).values()) < 1e-7
+    net = make(activation=activation, leak=0.2, criterion=criterion, dropout=dropout)
+    grads = net.loss(X[:5], y[:5], reg, rng=1)[1]
+    for name, w in net.params.items():
+        numerical = numerical_gradient(lambda: net.loss(X[:5], y[:5], reg, rng=1)[0], w)
+        assert np.allclose(grads[name], numerical, rtol=1e-6, atol=1e-9), name
+
+
+def test_gradients_of_the_toy_net_of_cs231n():
+    np.random.seed(0)
+    net = TwoLayerNet(4, 10, 3, std=1e-1)
+    np.random.seed(1)
+    toy, labels = 10 * np.random.randn(5, 4), np.array([0, 1, 2, 2, 1])
+    for name, g in net.loss(toy, labels, 0.05)[1].items():
+        n = numerical_gradient(lambda: net.loss(toy, labels, 0.05)[0], net.params[name])
+        assert (np.abs(n - g) / np.maximum(1e-8, np.abs(n) + np.abs(g))).max() < 1e-8, name
 
 
 def test_activations_are_what_their_names_say():
@@ -80,8 +103,10 @@ def test_huge_scores_have_a_finite_loss(dtype, size):
 def test_many_rows_are_scored_as_few_are():
     net = TwoLayerNet(1000, 50, 3, 0.1, rng=0)
     many = np.random.default_rng(0).standard_normal((4000, 1000))
-    pieces = np.concatenate([net.loss(many[i : i + 100]) for i in range(0, 4000, 100)])
-    assert np.allclose(net.loss(many), pieces, rtol=1e-12)
+    p = net.params
+    at_once = np.maximum(0, many @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    assert np.allclose(net.loss(many), at_once, rtol=1e-12)
+    assert np.allclose(net.loss(many.reshape(4000, 40, 25)), at_once, rtol=1e-12)
 
 
 def test_float32_stays_float32_and_images_of_any_kind_are_taken():
@@ -89,7 +114,7 @@ def test_float32_stays_float32_and_images_of_any_kind_are_taken():
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
     rows = images.reshape(7, 784).astype(np.float32)
     assert np.array_equal(net.loss(images), net.loss(rows)) and net.loss(images).dtype == np.float32
-    labels = list(range(7))
+    labels = np.arange(7, dtype=np.uint8)  # as MNIST's files hold them
     loss, grads = net.loss(images, labels, np.float64(0.1))
     assert type(loss) is float and {g.dtype for g in grads.values()} == {np.dtype(np.float32)}
     rates = {"learning_rate": np.float64(1e-4), "reg": np.float64(1e-3)}
@@ -98,27 +123,19 @@ def test_float32_stays_float32_and_images_of_any_kind_are_taken():
         assert {w.dtype for w in net.params.values()} == {np.dtype(np.float32)}
 
 
-def test_parameters_of_another_dtype_are_taken():
-    net = make(dtype=np.float32)
-    net.params["W1"] = net.params["W1"].astype(np.float64)
-    assert net.loss(X).dtype == np.float32 and net.loss(X, y, 0.1)[1]["W1"].dtype == np.float32
-
-
 def test_dropout_drops_its_share_scales_the_rest_and_spares_the_scores():
-    net = TwoLayerNet(1, 10_000, 1, "zeros", dropout=0.3, rng=0)
-    net.params["b1"][:], net.params["W2"][:] = 1, 1
-    assert net.loss(np.ones((1, 1)))[0, 0] == 10_000
-    gradient = net.loss(np.ones((4, 1)), [0] * 4, reg=0)[1]["W2"]
-    assert not gradient.any()  # there is one class only
     net = TwoLayerNet(1, 10_000, 2, "zeros", dropout=0.3, rng=0)
     net.params["b1"][:] = 1
-    kept = net.loss(np.ones((1, 1)), [0])[1]["W2"][:, 1]  # A times 1/2
+    kept = net.loss(np.ones((1, 1)), [0])[1]["W2"][:, 1]  # dS is 1/2, so this is A / 2
     assert np.isclose(kept[kept > 0], 0.5 / 0.7).all() and abs((kept == 0).mean() - 0.3) < 0.02
+    net.params["W2"][:] = 1
+    assert net.loss(np.ones((1, 1))).tolist() == [[10_000, 10_000]]
 
 
 def test_rng_of_loss_fixes_the_mask_and_leaves_the_nets_own_alone():
     net, twin = make(dropout=0.5), make(dropout=0.5)
-    assert net.loss(X, y, rng=7)[0] == net.loss(X, y, rng=7)[0] != net.loss(X, y, rng=8)[0]
+    fixed = net.loss(X, y, rng=7)[0]
+    assert fixed == net.loss(X, y, rng=np.random.default_rng(7))[0] != net.loss(X, y, rng=8)[0]
     assert net.loss(X, y)[0] == twin.loss(X, y)[0] != net.loss(X, y)[0]
 
 
@@ -134,29 +151,26 @@ def test_each_call_returns_gradients_of_its_own():
     assert kept[0] is not kept[1] and not np.array_equal(*kept)
 
 
-def test_the_global_generator_draws_when_there_is_no_rng():
+@pytest.mark.parametrize("rng", [None, 3])
+def test_the_same_seed_gives_the_same_bits(rng):
     nets = []
-    for _ in range(2):
-        np.random.seed(3)
-        net = make(rng=None, dropout=0.2)
+    for seed in (3, 3, 4):
+        np.random.seed(seed)
+        net = make(rng=rng and seed, dropout=0.2)
         net.train(*DATA, epochs=2, batch_size=7)
         nets.append(net)
-    assert same(*nets)
-    np.random.seed(3)
-    expected = 0.5 * np.random.standard_normal((6, 8))
-    np.random.seed(3)
-    assert np.array_equal(TwoLayerNet(6, 8, 3, 0.5).params["W1"], expected)
+    assert same(*nets[:2]) and not same(*nets[1:])
 
 
 # ---- training
 
 
 class Spy(TwoLayerNet):
-    """Keeps what it is trained on, and does not move."""
+    """Keeps each batch that it is trained on."""
 
     def loss(self, X, y=None, reg=0.0, *, rng=None):
         if y is not None:
-            self.seen = [*getattr(self, "seen", []), np.array(X[:, 0])]
+            self.seen = [*getattr(self, "seen", []), np.array(X)]
         return super().loss(X, y, reg, rng=rng)
 
 
@@ -167,7 +181,7 @@ def test_epochs_visit_every_row_once_in_a_new_order_each():
     net = Spy(1, 1, 1, "zeros", rng=0)
     net.train(*NUMBERED, epochs=3, batch_size=5)
     assert [len(batch) for batch in net.seen] == [5, 5, 5, 5, 3] * 3
-    orders = [np.concatenate(net.seen[i : i + 5]).tolist() for i in (0, 5, 10)]
+    orders = [np.concatenate(net.seen[i : i + 5])[:, 0].tolist() for i in (0, 5, 10)]
     assert all(sorted(order) == list(range(23)) for order in orders)
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
@@ -177,9 +191,16 @@ def test_num_iters_draws_with_replacement_as_cs231n_does():
     net = Spy(1, 1, 1, "zeros")
     net.train(*NUMBERED, num_iters=4, batch_size=9)
     np.random.seed(0)
-    assert [batch.tolist() for batch in net.seen] == [
-        np.random.choice(23, 9).tolist() for _ in range(4)
-    ]
+    for batch in net.seen:
+        assert batch[:, 0].tolist() == np.random.choice(23, 9).tolist()
+
+
+def test_images_are_flattened_and_converted_before_the_first_step():
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 3), np.uint8)
+    net = Spy(12, 5, 2, 1e-3, dtype=np.float32, rng=0)
+    net.train(images, [0] * 7, images, [0] * 7, epochs=2, batch_size=4)
+    assert [batch.shape for batch in net.seen] == [(4, 12), (3, 12)] * 2
+    assert {batch.dtype for batch in net.seen} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -190,10 +211,10 @@ def test_num_iters_records_and_decays_where_an_epoch_ends(batch_size, steps):
     history = make().train(*DATA, 0.1, 0.5, num_iters=20, batch_size=batch_size)
     assert history["step_history"][: len(steps)] == steps
     assert history["learning_rate_history"][:3] == [0.1, 0.05, 0.025]
-    assert len(history["loss_history"]) == 20
-    assert {len(history[f"{name}_history"]) for name in two_layer_net.RECORDS} == {
-        len(history["step_history"])
-    }
+    lengths = {name: len(values) for name, values in history.items()}
+    assert lengths.pop("loss_history") == 20
+    names = ("train_acc", "val_acc", "val_loss", "learning_rate", "step")
+    assert lengths == dict.fromkeys([f"{n}_history" for n in names], lengths["step_history"])
 
 
 def test_keep_best_of_3200_rows_and_batches_of_150_keeps_a_trained_net():
@@ -213,10 +234,17 @@ def test_records_of_an_epoch():
     assert history is net.history and history["step_history"] == [1, 2, 3, 4]
     assert np.allclose(history["learning_rate_history"], 0.1 * 0.9 ** np.arange(4), rtol=1e-14)
     assert history["val_acc_history"][-1] == net.accuracy(X_val, y_val)
-    assert history["train_acc_history"][-1] == net.accuracy(X, y)
-    assert history["val_loss_history"][-1] == pytest.approx(
-        net.loss(X_val, y_val, 0.01)[0], rel=1e-12
-    )
+    val_loss = net.loss(X_val, y_val, 0.01)[0]
+    assert history["val_loss_history"][-1] == pytest.approx(val_loss, rel=1e-12)
+
+
+def test_training_accuracy_is_that_of_the_batch():
+    net = make(rng=None)
+    np.random.seed(1)
+    history = net.train(*DATA, num_iters=1, batch_size=7)
+    np.random.seed(1)
+    rows = np.random.choice(60, 7)
+    assert history["train_acc_history"] == [net.accuracy(X[rows], y[rows])] != [net.accuracy(X, y)]
 
 
 def test_a_function_sets_the_rate_of_each_step():
@@ -231,10 +259,9 @@ def test_a_function_sets_the_rate_of_each_step():
     assert history["learning_rate_history"] == [0.1 * (1 - 3 / 8), 0.1 * (1 - 7 / 8)]
 
 
-def reference(
-    optimizer, w, g, t, state, lr, momentum=0.8, rho=0.9, beta1=0.7, beta2=0.95, eps=1e-3
-):
-    v, m, s = state.setdefault("v", 0), state.setdefault("m", 0), state.setdefault("s", 0)
+def reference(optimizer, w, g, t, state, lr, momentum, rho, beta1, beta2, eps):
+    """The step t = 1, 2, ... by the textbook, out of place."""
+    v, m, s = state.get("v", 0), state.get("m", 0), state.get("s", 0)
     if optimizer == "sgd":
         return w - lr * g
     if optimizer == "momentum":
@@ -248,40 +275,42 @@ def reference(
     return w - lr * m_hat / (np.sqrt(s_hat) + eps)
 
 
+DEFAULTS = {"momentum": 0.9, "rho": 0.99, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.8, "rho": 0.9, "beta1": 0.7, "beta2": 0.95, "eps": 1e-3}]
+)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_training_takes_the_steps_of_the_optimizer(optimizer):
+def test_training_takes_the_steps_of_the_optimizer(optimizer, options):
     net, other, states = make(), make(), {name: {} for name in ("W1", "b1", "W2", "b2")}
-    options = {"momentum": 0.8, "rho": 0.9, "beta1": 0.7, "beta2": 0.95, "eps": 1e-3}
-    net.train(*DATA, 0.05, 1.0, 0.01, epochs=5, batch_size=60, optimizer=optimizer, **options)
-    for t in range(1, 6):
-        grads = other.loss(X, y, 0.01)[1]
-        for name, g in grads.items():
-            w = other.params[name]
-            other.params[name] = reference(optimizer, w, g, t, states[name], 0.05)
-    assert all(np.allclose(net.params[name], other.params[name], rtol=1e-10) for name in grads)
+    data = X[[0] * 6], y[[0] * 6], X_val, y_val  # every batch is the same
+    net.train(*data, 0.05, 1.0, 0.01, epochs=2, batch_size=2, optimizer=optimizer, **options)
+    for t in range(1, 7):
+        for name, g in other.loss(data[0], data[1], 0.01)[1].items():
+            w, settings = other.params[name], DEFAULTS | options
+            other.params[name] = reference(optimizer, w, g, t, states[name], 0.05, **settings)
+    for name, w in net.params.items():
+        assert np.allclose(w, other.params[name], rtol=1e-9, atol=1e-12), name
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 400), st.integers(1, 700), st.integers(1, 9))
-def test_optimizers_work_on_arrays_of_any_shape(rows, columns, seed):
-    rng = np.random.default_rng(seed)
-    w, g = rng.standard_normal((2, rows, columns))
-    states = {sgd: 0, rmsprop: 1, adam: 2}
-    for step, count in states.items():
-        moved, zeros = w.copy(), [np.zeros_like(w) for _ in range(count)]
-        step(moved, g, *zeros, lr=0.1, t=1)
-        expected = reference(
-            step.__name__, w, g, 1, {}, 0.1, rho=0.99, beta1=0.9, beta2=0.999, eps=1e-8
-        )
-        assert np.allclose(moved, expected, rtol=1e-9)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimizer_alone_changes_arrays_of_any_shape_in_place(optimizer):
+    update, slots = OPTIMIZERS[optimizer]
+    w, g = np.random.default_rng(1).standard_normal((2, 3, 4, 5))
+    moved, kept, state = w.copy(), [np.zeros_like(w) for _ in range(slots)], {}
+    for t in (1, 2, 3):
+        update(moved, g, *kept, lr=0.1, t=t)
+        w = reference(optimizer, w, g, t, state, 0.1, **DEFAULTS)
+    assert np.allclose(moved, w, rtol=1e-12)
 
 
 def test_a_large_net_is_updated_everywhere():
     rng = np.random.default_rng(0)
-    net, big = TwoLayerNet(900, 400, 3, 0.01, rng=0), rng.standard_normal((5, 900))
+    net, big = TwoLayerNet(901, 400, 3, 0.01, rng=0), rng.standard_normal((5, 901))
     before, labels = net.params["W1"].copy(), [0, 1, 2, 0, 1]
     gradient = net.loss(big, labels, 0.1)[1]["W1"]
-    net.train(big, labels, big, labels, 0.5, reg=0.1, epochs=1, batch_size=5)
+    net.train(big, labels, big, labels, 0.5, reg=0.1, epochs=1, optimizer="momentum")
     assert np.allclose(net.params["W1"], before - 0.5 * gradient, rtol=1e-9, atol=1e-14)
 
 
@@ -307,12 +336,10 @@ def test_verbose_prints_the_courses_line_or_one_an_epoch(capsys):
         f"iteration {it} / 201: loss {history['loss_history'][it]:f}" for it in (0, 100, 200)
     ]
     history = net.train(*DATA, 0.1, epochs=2, batch_size=60, verbose=True)
-    assert capsys.readouterr().out.splitlines() == [
-        f"epoch {i + 1} / 2: loss {history['loss_history'][i]:f}, val acc {history['val_acc_history'][i]:.4f}"
-        for i in range(2)
-    ]
-    net.train(*DATA, num_iters=1)
-    assert capsys.readouterr().out == ""
+    (loss, _), (accuracy, _) = history["loss_history"], history["val_acc_history"]
+    line, _ = capsys.readouterr().out.splitlines()
+    assert line == f"epoch 1 / 2: loss {loss:f}, val acc {accuracy:.4f}"
+    assert len(net.train(*DATA)["loss_history"]) == 100 and capsys.readouterr().out == ""
 
 
 def test_augment_gets_images_of_the_shape_they_came_in_and_the_nets_generator():
@@ -327,7 +354,6 @@ def test_augment_gets_images_of_the_shape_they_came_in_and_the_nets_generator():
     net.train(images, y, X_val, y_val, 0.1, reg=0, epochs=1, batch_size=50, augment=augment)
     assert shapes == [((50, 2, 3), net.rng), ((10, 2, 3), net.rng)]
     assert np.array_equal(net.params["W1"], before) and net.params["b2"].any()
-    assert np.array_equal(images, X.reshape(60, 2, 3)) and images.any()
 
 
 def test_callback_sees_each_epoch_and_ends_training_by_returning_true():
@@ -343,21 +369,12 @@ def test_callback_sees_each_epoch_and_ends_training_by_returning_true():
 
 
 def test_keep_best_ends_with_the_best_epoch():
-    nets, params = [], []
-    for keep_best in (False, True):
-        net, params = make(), []
-        history = net.train(
-            *DATA,
-            learning_rate=0.1,
-            epochs=9,
-            batch_size=10,
-            keep_best=keep_best,
-            callback=lambda net, _, params=params: params.append(net.params["W1"].copy()),
-        )
-        nets.append(net)
+    nets, options = [make(), make()], {"learning_rate": 0.1, "epochs": 9, "batch_size": 10}
+    params = []
+    nets[0].train(*DATA, **options, callback=lambda net, _: params.append(net.params["W1"].copy()))
+    history = nets[1].train(*DATA, **options, keep_best=True)
     best = int(np.argmax(history["val_acc_history"]))
     assert 0 < best < 8 and np.array_equal(nets[1].params["W1"], params[best])
-    assert nets[1].accuracy(X_val, y_val) == max(history["val_acc_history"])
     assert np.array_equal(nets[0].params["W1"], params[-1])
 
 
@@ -383,33 +400,43 @@ def test_ctrl_c_loses_no_curve():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_divergence_names_step_and_rate_and_puts_the_parameters_back(optimizer):
     net = make()
-    before = {name: w.copy() for name, w in net.params.items()}
+    arrays, before = dict(net.params), {name: w.copy() for name, w in net.params.items()}
     with pytest.raises(FloatingPointError, match=r"step \d+ of 40, rate 1e\+200.*smaller rate"):
         net.train(1e100 * X, y, X_val, y_val, 1e200, epochs=40, optimizer=optimizer)
-    assert all(np.array_equal(net.params[name], w) for name, w in before.items())
+    assert all(np.array_equal(arrays[name], before[name]) for name in before)
+    assert all(net.params[name] is w for name, w in arrays.items())
     net.train(*DATA, 0.1, epochs=2, optimizer=optimizer)
     assert math.isfinite(net.history["loss_history"][-1])
 
 
-def test_the_last_step_is_looked_at_too():
-    with pytest.raises(FloatingPointError):
-        make().train(*DATA, 1e300, num_iters=2, batch_size=20)
+def test_divergence_loses_no_curve():
+    net = make()
+    with pytest.raises(FloatingPointError, match="step 4 of 10"):
+        net.train(*DATA, lambda t: 0.1 if t < 0.4 else 1e300, epochs=10, batch_size=60)
+    assert [len(net.history[f"{name}_history"]) for name in ("loss", "val_acc", "step")] == [4] * 3
 
 
-def test_tiny_numbers_become_zero():
-    net = make(dtype=np.float32)
-    net.params["W1"][:] = 1e-38
-    net.train(*DATA, 1e-6, reg=0, num_iters=1, optimizer="momentum")
-    assert (np.abs(net.params["W1"][net.params["W1"] != 0]) > 1e-31).all()
+def test_a_last_step_that_diverges_is_noticed_though_no_epoch_ends_with_it():
+    with pytest.raises(FloatingPointError, match="step 1 of 2"):
+        make().train(*DATA, lambda t: 1e300 if t else 0.1, num_iters=2, batch_size=20)
+
+
+def test_numbers_close_to_the_smallest_float32_become_zero():
+    """Products of them are many times slower than others."""
+    net, dark = make(dtype=np.float32), np.where([1, 0, 1, 1, 1, 1], X, 0)
+    net.params["W1"][1] = 1e-38  # gets no gradient
+    net.train(dark, y, X_val, y_val, reg=0, num_iters=1)
+    assert not net.params["W1"][1].any()
+    net.params["b2"][:] = [80, 0, 0]  # p_2 is about 2e-35
+    assert net.loss(0 * X, [0] * 60)[1]["b2"].tolist() == [0, 0, 0]
 
 
 # ---- what students do wrong
 
 
 def mistakes():
-    one_hot = np.eye(3)[y]
-    yield {"y": y[:, None]}, r"y must have shape \(60,\), got \(60, 1\).*y.ravel\(\)"
-    yield {"y": one_hot}, r"y must have shape \(60,\), got \(60, 3\).*y.argmax\(axis=1\)"
+    yield {"y": y[:, None]}, r"y must have shape \(60,\), got \(60, 1\); give y.ravel\(\)$"
+    yield {"y": np.eye(3)[y]}, r"y must have shape \(60,\), got \(60, 3\).*y.argmax\(axis=1\)"
     yield {"y": y[:50]}, r"y must have shape \(60,\), got \(50,\)"
     yield {"y": y.astype(float)}, r"y holds float64: give integers, y.astype\(int\)"
     yield {"y": y.astype(str)}, r"y holds <U21: give integers, y.astype\(int\)"
@@ -422,21 +449,15 @@ def mistakes():
 @pytest.mark.parametrize("wrong, message", [*mistakes()])
 def test_wrong_data_says_what_to_do(wrong, message):
     net, right = make(), {"X": X, "y": y}
-    with pytest.raises(ValueError, match=message):
-        net.loss(**right | wrong)
-    with pytest.raises(ValueError, match=message):
-        net.train(**right | wrong, X_val=X_val, y_val=y_val)
-    with pytest.raises(ValueError, match="X_val|y_val" if "NaN" not in message else "NaN"):
-        data = right | wrong
+    data = right | wrong
+    with pytest.raises(ValueError, match="^" + message):
+        net.loss(**data)
+    with pytest.raises(ValueError, match="^" + message):
+        net.train(**data, X_val=X_val, y_val=y_val)
+    with pytest.raises(ValueError, match="^" + message.replace(" ", "_val ", 1)):
         net.train(X, y, data["X"], data["y"])
-    with pytest.raises(ValueError, match="NaN" if "NaN" in message else message):
-        net.accuracy(**right | wrong)
-
-
-def test_labels_of_one_column_get_no_advice_to_take_argmax():
-    with pytest.raises(ValueError) as error:
-        make().accuracy(X, y[:, None])
-    assert "argmax" not in str(error.value)
+    with pytest.raises(ValueError, match="NaN" if "NaN" in message else "^" + message):
+        net.accuracy(**data)
 
 
 def test_one_class_for_two_labels_gets_a_hint():
@@ -481,33 +502,25 @@ def test_unknown_options_of_a_net(options, message):
         ({"learning_rate": 0}, "learning_rate must be > 0, got 0"),
         ({"learning_rate": -0.1}, "learning_rate must be > 0"),
         ({"num_iters": 100, "epochs": 2}, "num_iters or epochs, not both"),
+        ({"momentun": 0.9}, "unexpected keyword argument 'momentun'"),
     ],
 )
 def test_unknown_options_of_training(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make().train(*DATA, **options)
-
-
-def test_python_names_an_option_that_there_is_none():
-    with pytest.raises(TypeError, match="momentun"):
-        make().train(*DATA, momentun=0.9)
 
 
 def test_the_file_works_when_copied_alone(tmp_path):
     shutil.copy(two_layer_net.__file__, tmp_path)
-    code = (
-        "import sys, numpy as np\nfrom two_layer_net import TwoLayerNet\n"
-        "net, X = TwoLayerNet(4, 5, 2, rng=0), np.ones((3, 4))\n"
-        "net.train(X, [0, 1, 0], X, [0, 1, 0], checkpoint='c.npz', epochs=1); net.save('n.npz')\n"
-        "print(TwoLayerNet.load('n.npz').predict(X).shape)"
-    )
-    run = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{code}"]
+    code = """import sys; sys.path.insert(0, "."); import numpy as np
+from two_layer_net import TwoLayerNet
+net, X = TwoLayerNet(4, 5, 2, rng=0), np.ones((3, 4))
+net.train(X, [0, 1, 0], X, [0, 1, 0], epochs=1, checkpoint="c.npz")
+net.save("n.npz")
+print(TwoLayerNet.load("n.npz").predict(X).shape)"""
+    run = [sys.executable, "-I", "-c", code]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "(3,)\n", done.stderr
-    imports = [
-        line
-        for line in Path(two_layer_net.__file__).read_text().splitlines()
-        if "import" in line[:7]
-    ]
-    roots = {line.split()[1].split(".")[0] for line in imports}
-    assert roots <= {"numpy", *sys.stdlib_module_names}
+    lines = Path(two_layer_net.__file__).read_text().splitlines()
+    imports = {line.split()[1] for line in lines if line.startswith(("import ", "from "))}
+    assert imports <= {"numpy", *sys.stdlib_module_names}
