@@ -1,12 +1,12 @@
 """A two-layer neural network in one class, with numpy and nothing else.
 
-For a batch X of N rows with D numbers each, H hidden units and C classes, forward:
+For a batch X of N rows of D numbers, H hidden units, C classes, and * for elementwise, forward:
 
     Z = X W1 + b1      (N, H)  before the activation function f
     A = f(Z) * M       (N, H)  hidden units; M is the dropout mask, all ones without dropout
     S = A W2 + b2      (N, C)  scores
     P = softmax(S)     (N, C)  probabilities, p_j = exp(s_j) / sum_k exp(s_k) in each row
-    L = mean of -log p_y over the rows, y a row's label, + reg (sum(W1^2) + sum(W2^2))
+    L = (mean over the rows of -log p_y, y the row's label) + reg (sum(W1^2) + sum(W2^2))
 
 and backward, by the chain rule; dS stands for dL/dS, and Y (N, C) for the labels as one-hot rows:
 
@@ -27,15 +27,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
-ACTIVATIONS = {  # f(z) and its derivative, in terms of f = f(z); a is the leak
+ACTIVATIONS = {  # f(z), and f'(z) from the value f = f(z) (True counts as 1); a: leak
     "relu": (lambda z, a: np.maximum(z, 0), lambda f, a: f > 0),
     "leaky_relu": (lambda z, a: np.maximum(z, a * z), lambda f, a: np.where(f > 0, 1, a)),
     "tanh": (lambda z, a: np.tanh(z), lambda f, a: 1 - f**2),
     "sigmoid": (lambda z, a: 1 / (1 + np.exp(-z)), lambda f, a: f * (1 - f)),
 }
 OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with its parameters
-RECORDS = ("train_acc", "val_acc", "val_loss", "learning_rate", "step")  # of each epoch
-ONE_OF = "{} must be one of {}, got {!r}"
+RECORDS = ("train_acc", "val_acc", "val_loss", "learning_rate", "step")  # history, once an epoch
+ONE_OF = "{} must be one of {}, got {!r}"  # the text of an error
 TINY = 1e-30  # smaller numbers become 0: near the smallest float32 products take 20 times as long
 
 
@@ -46,12 +46,12 @@ class TwoLayerNet:
     std: standard deviation of the normal weights, a number, or "zeros", "normal" (1), "xavier"
         (sqrt(2 / (fan_in + fan_out)), Glorot and Bengio 2010) or "he" (sqrt(2 / fan_in), He et al.
         2015). Biases start at zero.
-    activation: "relu", "leaky_relu" (slope `leak` below zero), "tanh" or "sigmoid".
+    activation: "relu", "leaky_relu" (slope `leak`, 0 to 1, below zero), "tanh" or "sigmoid".
     dropout: probability that a hidden unit is dropped in training; the others are scaled by
         1 / (1 - dropout), so that scoring needs no change (Srivastava et al. 2014, inverted).
     criterion: "softmax" (cross-entropy) or "mse" (mean over rows and classes of (P - Y)^2).
     dtype: of the parameters and all arithmetic: np.float64, or np.float32, which is twice as fast.
-    rng: None for numpy's global generator (np.random.seed), or a seed or np.random.Generator.
+    rng: draws weights, masks and batches: a seed, a Generator, or None for numpy's global one.
 
     `params` is a dict of W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), which training changes in place.
     """
@@ -72,15 +72,15 @@ class TwoLayerNet:
     ):
         _check(activation in ACTIVATIONS, ONE_OF, "activation", [*ACTIVATIONS], activation)
         _check(criterion in ("softmax", "mse"), ONE_OF, "criterion", ["softmax", "mse"], criterion)
-        _check(0 <= dropout < 1, "dropout must be in [0, 1), got {}", dropout)
+        _check(0 <= dropout < 1, "dropout must be in [0, 1), got {}; it is 1 - keep_prob", dropout)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.activation, self.leak, self.dropout = activation, float(leak), float(dropout)
         self.criterion, self.dtype, self.params, self._work = criterion, np.dtype(dtype), {}, {}
         self.rng = None if rng is None else np.random.default_rng(rng)
-        for i, m, n in (1, input_size, hidden_size), (2, hidden_size, output_size):
+        for i, m, n in (1, input_size, hidden_size), (2, hidden_size, output_size):  # fan in, out
             named = {"zeros": 0, "normal": 1, "xavier": (2 / (m + n)) ** 0.5, "he": (2 / m) ** 0.5}
             _check(std in named or not isinstance(std, str), ONE_OF, "std", [*named], std)
-            sd = named.get(std, std)
+            sd = float(named.get(std, std))  # 0 draws nothing from the generator
             W = sd * (self.rng or np.random).standard_normal((m, n)) if sd else np.zeros((m, n))
             self.params |= {f"W{i}": W.astype(self.dtype), f"b{i}": np.zeros(n, self.dtype)}
 
@@ -95,8 +95,8 @@ class TwoLayerNet:
         Returns scores (N, C), with nothing dropped, if y is None; otherwise (loss, grads), a float
         and a dict keyed and shaped like `params`. Raises ValueError for X or y that do not fit.
         """
-        work, self._work = self._work, {}  # arrays that `train` lends to this call to write to
-        if y is None:  # in pieces that take some 10 MB of work, however long X is
+        work, self._work = self._work, {}  # arrays to overwrite, if `train` calls; otherwise {}
+        if y is None:  # in pieces of some 10 MB of work; an empty X is one, refused
             X, rows = np.asarray(X), 2**21 // (self.input_size + 3 * self.hidden_size) + 1
             pieces = (self._check_X(X[i : i + rows]) for i in range(0, max(len(X), 1), rows))
             return np.concatenate([self._forward(piece, {})[0] for piece in pieces])
@@ -110,7 +110,7 @@ class TwoLayerNet:
     def _forward(self, X, work, dropout=0.0, rng=None):
         """Scores S, and for the way back F = f(Z), mask M (or None), A = F * M and W2."""
         W1, b1, W2, b2 = [np.asarray(self.params[k], self.dtype) for k in ("W1", "b1", "W2", "b2")]
-        Z = work["Z", len(X)] = np.dot(X, W1, out=work.get(("Z", len(X))))
+        Z = work["Z", len(X)] = np.dot(X, W1, out=work.get(("Z", len(X))))  # in lent memory
         Z += b1  # Z = X W1 + b1
         F = A = ACTIVATIONS[self.activation][0](Z, self.leak)
         M = None
@@ -122,25 +122,25 @@ class TwoLayerNet:
 
     def _loss_of(self, S, y, reg):
         """The loss, and dS."""
-        (N, C), rows, p = S.shape, np.arange(len(S)), self.params
+        (N, C), rows = S.shape, np.arange(len(S))
         S = S - S.max(axis=1, keepdims=True)  # leaves P as it is, and exp(s) <= 1 cannot overflow
         P = np.exp(S)
         total = P.sum(axis=1, keepdims=True)
         P /= total  # p_j = exp(s_j) / sum_k exp(s_k)
-        dS = P.copy()
-        dS[rows, y] -= 1  # P - Y
+        diff = P.copy()
+        diff[rows, y] -= 1  # P - Y
         if self.criterion == "softmax":
             # L = mean of -log p_y = log(sum_k exp(s_k)) - s_y, finite also where p_y rounds to 0
             loss = (np.log(total[:, 0]) - S[rows, y]).sum(dtype=float) / N
-            dS /= N  # dS = (P - Y) / N
+            dS = diff / N  # dS = (P - Y) / N
         else:
-            loss = np.square(dS).mean(dtype=float)  # L = mean of (P - Y)^2
-            dP = 2 / (N * C) * dS
-            # dp_j/ds_k = p_j ([j = k] - p_k), so dS_k = sum_j dP_j p_j ([j = k] - p_k)
+            loss = np.square(diff).mean(dtype=float)  # L = mean of (P - Y)^2
+            dP = 2 / (N * C) * diff  # dP = 2 (P - Y) / (N C)
+            # dp_j/ds_k = p_j (1 - p_k) if j = k, else -p_j p_k: dS_k = p_k (dP_k - sum_j dP_j p_j)
             dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
         dS[np.abs(dS) < TINY] = 0
-        penalty = float(reg) * sum(float(np.vdot(W, W)) for W in (p["W1"], p["W2"]))
-        return float(loss) + penalty, dS
+        squares = sum(float(np.vdot(self.params[k], self.params[k])) for k in ("W1", "W2"))
+        return float(loss) + float(reg) * squares, dS  # L + reg (sum(W1^2) + sum(W2^2))
 
     def _backward(self, X, hidden, dS, reg, work):
         """The gradients, with the keys and shapes of `params`."""
@@ -150,12 +150,12 @@ class TwoLayerNet:
         db2 = np.dot(ones, dS)  # db2 = sum of the rows of dS
         dZ = work["dZ", len(X)] = np.dot(dS, W2.T, out=work.get(("dZ", len(X))))  # dA = dS W2^T
         if M is not None:
-            dZ *= M
+            dZ *= M  # dA * M; the array of dA becomes dZ in place
         dZ *= ACTIVATIONS[self.activation][1](F, self.leak)  # dZ = dA * M * f'(Z)
         dW1 = work["dW1"] = np.dot(X.T, dZ, out=work.get("dW1"))  # dW1 = X^T dZ
         db1 = np.dot(ones, dZ)  # db1 = sum of the rows of dZ
         for dW, W in (*_blocks(dW1, self.params["W1"]), *_blocks(dW2, W2)) if reg else ():
-            dW += 2 * reg * W  # dW1 += 2 reg W1, dW2 += 2 reg W2
+            dW += 2 * reg * W  # dW1 += 2 reg W1, dW2 += 2 reg W2, piece by piece
         return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
 
     def predict(self, X):
@@ -197,26 +197,26 @@ class TwoLayerNet:
     ):
         """Train by mini-batch gradient descent on X, y; validate on X_val, y_val (see `loss`).
 
-        learning_rate: a number, multiplied by learning_rate_decay after each epoch, or a function
-            of progress in [0, 1).
+        learning_rate: a number, times learning_rate_decay an epoch, or function of progress 0 to 1.
         num_iters: steps (100), each on batch_size rows drawn with replacement; an epoch ends with a
             step `it` where it % max(N // batch_size, 1) == 0, the very first included (cs231n).
         epochs: instead, passes over all rows, shuffled for each; the last batch may be short.
         optimizer: "sgd", "momentum", "rmsprop" (rho, eps) or "adam" (beta1, beta2, eps).
         augment: function (X_batch, rng) -> X_batch, of rows shaped as in X.
         callback: function (net, history), called after each epoch; returning True ends training.
-        checkpoint: file to write after each epoch; resume=True goes on from it, to the same bits.
-        keep_best: end with the parameters of the epoch with the best validation accuracy.
+        checkpoint: file, written each epoch; resume=True goes on from it, if there, bit for bit.
+        keep_best: end with the best parameters, by validation accuracy, of all epochs and the end.
         Returns net.history, a dict of lists: 'loss_history' of all steps, and 'train_acc_history'
         (last batch), 'val_acc_history', 'val_loss_history' (with penalty), 'learning_rate_history',
         'step_history' (steps done) of all epochs. A loss that is not finite raises
         FloatingPointError, and puts params back to what they were.
         """
-        given = {k: v for k, v in {**vars(self), **locals()}.items() if np.isscalar(v)}  # settings
+        given = {k: v for k, v in (vars(self) | locals()).items() if np.isscalar(v)}  # for _resume
         _check(optimizer in OPTIMIZERS, ONE_OF, "optimizer", [*OPTIMIZERS], optimizer)
         _check(num_iters is None or epochs is None, "give num_iters or epochs, not both")
         schedule = learning_rate if callable(learning_rate) else None
         _check(schedule or learning_rate > 0, "learning_rate must be > 0, got {}", learning_rate)
+        _check(checkpoint or not resume, "resume=True needs checkpoint, the file to go on from")
         image_shape, work = np.shape(X)[1:], {}
         X, y = self._check_X(X), self._check_y(y, len(X))
         X_val, y_val = self._check_X(X_val, "X_val"), self._check_y(y_val, len(X_val), "y_val")
@@ -232,11 +232,11 @@ class TwoLayerNet:
         self.history = history = {f"{name}_history": [] for name in ("loss", *RECORDS)}
         given["data"] = checkpoint and [zlib.crc32(a) for a in (X, y, X_val, y_val)]
         stopped = resume and os.path.exists(checkpoint) and self._resume(checkpoint, given, kept)
-        done = (history["step_history"] or [0])[-1]
+        done = len(history["loss_history"])  # steps already taken, if training was resumed
 
         batches = self._batches(len(X), batch_size, steps, epochs, done)
         for it, (rows, epoch_ends) in enumerate(() if stopped else batches, done):
-            X_batch = np.take(X, rows, axis=0, mode="clip", out=work.get(len(rows)))
+            X_batch = np.take(X, rows, axis=0, mode="clip", out=work.get(len(rows)))  # = X[rows]
             work[len(rows)], y_batch = X_batch, y[rows]
             if augment:
                 X_batch = augment(X_batch.reshape(-1, *image_shape), self.rng or np.random)
@@ -249,10 +249,13 @@ class TwoLayerNet:
                     update(*block, lr=float(rate), t=it + 1, **options)
                     for a in block if it % 100 == 0 else ():
                         a[np.abs(a) < TINY] = 0
-            val_loss = 0.0
+            val_loss = 0.0  # where nothing is validated
             if epoch_ends or it + 1 == steps:
                 scores = self.loss(X_val)
                 val_loss, _ = self._loss_of(scores, y_val, reg)
+                val_acc = float(np.mean(scores.argmax(axis=1) == y_val))
+                if keep_best and val_acc > max(history["val_acc_history"], default=-1):
+                    kept |= {f"best_{name}": w.copy() for name, w in self.params.items()}
             if not math.isfinite(loss + val_loss):
                 for name, w in before.items():
                     self.params[name][...] = w
@@ -262,15 +265,12 @@ class TwoLayerNet:
             if verbose and epochs is None and it % 100 == 0:
                 print(f"iteration {it} / {steps}: loss {loss:f}")
             if epoch_ends:
-                val_acc = float(np.mean(scores.argmax(axis=1) == y_val))
-                if keep_best and val_acc > max(history["val_acc_history"], default=-1):
-                    kept |= {f"best_{name}": w.copy() for name, w in self.params.items()}
                 values = self.accuracy(X_batch, y_batch), val_acc, val_loss, float(rate), it + 1
                 for name, value in zip(RECORDS, values, strict=True):
                     history[f"{name}_history"].append(value)
                 if verbose and epochs:
                     print(f"epoch {epoch + 1} / {epochs}: loss {loss:f}, val acc {val_acc:.4f}")
-                stopped = callback is not None and callback(self, history) in (True,)
+                stopped = callback is not None and callback(self, history) in (True,)  # or np.True_
                 if checkpoint:
                     self._write_checkpoint(checkpoint, given, stopped, kept)
                 if stopped:
@@ -295,7 +295,7 @@ class TwoLayerNet:
 
     @classmethod
     def load(cls, path):
-        """The net that `save` wrote to `path`, with rng=None; another file is a ValueError."""
+        """A new net from a file of `save`, with rng=None: net = TwoLayerNet.load(path)."""
         with _reading(path) as data:
             options = {name: data[name].item() for name in OPTIONS} | {"dtype": data["W1"].dtype}
             net = cls(*data["W1"].shape, len(data["b2"]), "zeros", **options)
@@ -311,7 +311,7 @@ class TwoLayerNet:
         """Take over what a checkpoint holds; returns whether a callback had ended its training."""
         with _reading(path) as data:
             then, stopped, rng, history = json.loads(data["checkpoint"].item())
-            free = {"num_iters", "epochs", "verbose", "checkpoint", "resume"}
+            free = {"num_iters", "epochs", "verbose", "checkpoint", "resume"}  # may differ
             for name in (given.keys() | then) - free:
                 a, b = then.get(name), given.get(name)
                 _check(a == b, "its {} was {}, not {}", name, a, b)
@@ -327,7 +327,7 @@ class TwoLayerNet:
 
     def _check_X(self, X, name="X"):
         X, D = np.asarray(X), self.input_size
-        must = "{} must be (N, {}) or (N, ...) with {} numbers a row, got {}; one row is X[None]"
+        must = "{} must be (N, {}) or (N, ...) of input_size={} numbers, got {}; one row is X[None]"
         _check(X.size and math.prod(X.shape[1:]) == D, must, name, D, D, X.shape)
         return np.ascontiguousarray(X.reshape(len(X), D), self.dtype)
 
@@ -337,13 +337,13 @@ class TwoLayerNet:
         _check(y.shape == (N,), "{} must have shape ({},), got {}{}", name, N, y.shape, fix)
         _check(y.dtype.kind in "iu", "{} holds {}: give integers, y.astype(int)", name, y.dtype)
         low, high = y.min(), y.max()
-        must = "{} must be in 0..{}, got {}..{} (output_size must be larger than every label)"
+        must = "{} must be in 0..{}, got {}..{} (output_size must be larger; the first label is 0)"
         _check(low >= 0 and high < C, must, name, C - 1, low, high)
         return y
 
 
 # Optimizers change w and what they keep, arrays like w that begin at zero, in place; g is dL/dw.
-def sgd(w, g, *, lr, **_):
+def sgd(w, g, *, lr, **_):  # **_: the options of others
     w -= lr * g
 
 
@@ -372,7 +372,7 @@ OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop,
 
 def _blocks(*arrays):
     """Matching pieces of arrays; those of large ones stay in a core's cache from line to line."""
-    rows = max(131072 * len(arrays[0]) // arrays[0].size, 1)
+    rows = max(131072 * len(arrays[0]) // arrays[0].size, 1)  # some 131072 numbers a piece
     starts = range(0, len(arrays[0]), rows)
     return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
 

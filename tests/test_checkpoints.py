@@ -227,3 +227,15 @@ def test_what_a_callback_adds_to_the_history_survives_an_interruption(tmp_path):
     for epochs in (2, 3):
         history = TwoLayerNet(6, 7, 3, rng=0).train(X, y, X, y, epochs=epochs, **options)
     assert len(history["norm_history"]) == 3
+
+
+def test_keep_best_counts_the_end_of_training_too(tmp_path):
+    """With 100 steps of 5,000 rows in batches of 20 the only epoch ends with the first step."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 5000)
+    X = rng.standard_normal((3, 6))[y] + 0.3 * rng.standard_normal((5000, 6))
+    net = TwoLayerNet(6, 7, 3, "he", rng=0)
+    history = net.train(X, y, X[:500], y[:500], 0.1, batch_size=20, keep_best=True)
+    assert history["step_history"] == [1] and net.accuracy(X, y) > 0.95
+    with pytest.raises(ValueError, match="resume=True needs checkpoint"):
+        net.train(X, y, X, y, resume=True)
