@@ -181,11 +181,10 @@ def plot_sweep(trials, *, path=None):
     """Show the validation accuracy of a sweep over hidden size, learning rate and regularization.
 
     trials: as `tune.sweep` returns, dicts with "hidden_size", "learning_rate", "reg", "epochs",
-        "status" ("ok", "diverged" or "failed") and "val_acc" (0..1).
+        "status" ("ok" or "diverged") and "val_acc" (0..1).
     A grid becomes a heat map for each hidden size, settings drawn from ranges become points. Of
     trials in one place the best is shown; those that halving stopped early are marked.
     """
-    trials = [trial for trial in trials if trial["status"] != "failed"]
     cells = {tuple(trial[name] for name in PLACE): trial for trial in sorted(trials, key=_score)}
     best = max(cells.values(), key=_score)
     scores = [_score(trial) for trial in cells.values() if trial["status"] == "ok"] or [0.0]
