@@ -1,12 +1,11 @@
 """Find the best hidden size, learning rate and regularization, on all cores or on a cluster.
 
 A trial trains one net and is judged by its accuracy on the validation rows after the last epoch;
-the best net is then scored on the test images. What is not given is momentum 0.9 (rates are a tenth
-of plain SGD's), He weights, batches of 50 and a decay of the rate by 0.95 an epoch.
+the best net is then scored on the test images. By default, momentum is 0.9 (so that rates are about
+a tenth of plain SGD's), weights are He's, batches are of 50, and the rate decays by 0.95 an epoch.
 
-Ctrl-C stops a sweep, the same command goes on. Other lists, ranges or more --trials add to the
-folder of results, so that one can zoom in on the best region. The exit code is 1 if all trials
-diverged or workers died, 2 for a wrong call, 130 after Ctrl-C.
+Ctrl-C stops a sweep, the same command resumes it; other lists, ranges or more --trials add to its
+folder. Exit codes: 1 if all trials diverged or workers died, 2 for a wrong call, 130 for Ctrl-C.
 
   every combination of the lists (with no lists at all: 90 nets on 5,000 digits, half a minute):
     python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
@@ -23,7 +22,6 @@ diverged or workers died, 2 for a wrong call, 130 after Ctrl-C.
 import argparse
 import itertools
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -37,6 +35,7 @@ from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from multiprocessing import Pipe, get_context
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,7 @@ import numpy as np
 from data_utils import DATASETS, PARTS, load_dataset, load_transform
 from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet
 
-SETTINGS = {  # what the class calls it: the argument of `sweep`, its kind, help
+SETTINGS = {  # the class's name: `sweep`'s name, type, help
     "hidden_size": ("hidden", int, "numbers of hidden units (default: 16 64 256)"),
     "learning_rate": ("lr", float, "learning rates (default: 0.003 0.01 0.03 0.1 0.3 1.0)"),
     "reg": ("reg", float, "L2 strengths (default: 1e-05 0.0001 0.001 0.01 0.1)"),
@@ -55,7 +54,7 @@ SETTINGS = {  # what the class calls it: the argument of `sweep`, its kind, help
     "batch_size": ("batch_size", int, "images a step (default: 50)"),
     "learning_rate_decay": ("decay", float, "the rate's factor after an epoch (default: 0.95)"),
 }
-LINEAR = ("dropout", "learning_rate_decay")  # of other ranges the logarithm is drawn
+LINEAR = ("dropout", "learning_rate_decay")  # drawn uniformly; other ranges log-uniformly
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS, "epochs", "status", *MEASURES, "seconds")
 TRAINING = ("X_train", "y_train", "X_val", "y_val")
@@ -63,7 +62,7 @@ TRAINING = ("X_train", "y_train", "X_val", "y_val")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 Range = namedtuple("Range", ("low", "high"))
-Range.__doc__ = "Bounds to draw between: logarithms are uniform, dropout and decay themselves are."
+Range.__doc__ = "Bounds to draw between: log-uniformly, but dropout and decay uniformly."
 
 
 def sweep(
@@ -90,28 +89,29 @@ def sweep(
     """Train a net for each combination of settings, or for some drawn at random.
 
     data: a data_utils.Dataset or the name of one; its test rows decide nothing.
-    hidden ... decay: lists of what the class takes, or a Range(low, high). With a Range among them
-        each trial draws all its settings; without one, each combination is a trial.
-    trials: how many to draw, default 30; without a Range: of the combinations, default all.
+    hidden ... decay: lists of values, or a Range(low, high). With any Range all settings of a trial
+        are drawn at random; without one, every combination is a trial.
+    trials: how many to draw, default 30; without a Range, how many of the combinations.
     halving: successive halving (Jamieson and Talwalkar 2016) by a factor of 3: all train for
         ceil(epochs / 3**s) epochs, the best third goes on to ceil(epochs / 3**(s - 1)), and so on;
         s is the largest number with 3**s <= epochs and 3**s <= the number of trials.
-    seed: of weights, order of rows and draws. A result depends on it and on the settings alone.
-    workers: number of processes, default one for each core.
+    seed: of weights, order of rows and draws. The same seed and settings give the same result.
+    workers: number of processes, default one for each core. They import the script that calls
+        this function, which therefore does so under `if __name__ == "__main__":`.
     client: a distributed.Client, to train on its dask cluster instead.
     out: folder of the results; a trial that it holds is not trained again.
 
     Returns all trials of the folder, best validation accuracy first (then lowest validation loss):
     dicts of "trial" (the name of its files), the settings by the class's names, "epochs" (done),
     "status" ("ok" or "diverged"), "val_acc" and "train_acc" in 0..1 and "val_loss" (nan if it
-    diverged), "seconds", "history" (with 'penalty_history', the penalty in 'val_loss_history') and
-    "net" (None if it diverged). ValueError: wrong settings, or a folder of other trials or files.
+    diverged), "seconds", "history" (that of `train`, and 'penalty_history', the part of its losses
+    that is penalty), "net" (None if it diverged). ValueError: wrong settings, or an unfit folder.
     """
     data = load_dataset(data) if isinstance(data, str) else data
     given = (hidden, lr, reg, activation, dropout, optimizer, std, batch_size, decay)
     lists = {name: _values(name, values) for name, values in zip(SETTINGS, given, strict=True)}
     drawn = _draw(lists, trials, seed)
-    if not drawn or epochs < 1 or not len(data.y_val):
+    if min(len(drawn), epochs, len(data.y_val), 1 if trials is None else trials) < 1:
         raise ValueError("a sweep needs trials, epochs and validation rows, at least one of each")
     tiny = [np.ones((2, 1), np.float32), np.zeros(2, int)] * 2
     for settings in drawn.values():
@@ -134,27 +134,28 @@ def _values(setting, values):
     """The values of a setting, of its kind: a list or a Range."""
     if not isinstance(values, Range):
         values = np.ravel(values).tolist()
-    if len(values) == 1 and ":" in str(values[0]):
-        values = Range(*values[0].split(":", 1))
     name, kind, _ = SETTINGS[setting]
-    found = [kind(value) for value in values]
-    if not isinstance(values, Range):
-        return found
-    if not found[0] < found[1] or (found[0] <= 0 and setting not in LINEAR):
+    if kind is not str and len(values) == 1 and ":" in str(values[0]):
+        values = Range(*values[0].split(":", 1))
+    found = [round(float(value)) if kind is int else kind(value) for value in values]
+    if not all(isinstance(value, str) or value >= (kind is int) for value in found):
+        raise ValueError(f"{name} must not be negative, and an integer at least 1, got {found}")
+    bounds = isinstance(values, Range)
+    if bounds and not (found[0] < found[1] and (found[0] > 0 or setting in LINEAR)):
         raise ValueError(f"{name}: LOW:HIGH needs LOW < HIGH and, for its logarithm, 0 < LOW")
-    return Range(*found)
+    return Range(*found) if bounds else found
 
 
 def _draw(lists, trials, seed):
-    """Settings by the names of the trials, which are made of them."""
-    rng, drawn = np.random.default_rng(seed), list(itertools.product(*lists.values()))
+    """The settings of each trial by its name, which joins their values."""
+    rng, drawn = np.random.default_rng(seed), [*itertools.product(*lists.values())]
 
     def draw(setting, values):
         if not isinstance(values, Range):
             return values[rng.integers(len(values))]
         linear = setting in LINEAR
         number = rng.uniform(*values) if linear else np.exp(rng.uniform(*np.log(values)))
-        # three digits can be read, and typed again
+        # three digits are easy to read and to type again
         return round(number) if SETTINGS[setting][1] is int else float(f"{number:.3g}")
 
     if any(isinstance(values, Range) for values in lists.values()):
@@ -167,9 +168,10 @@ def _draw(lists, trials, seed):
 
 def _train_missing(submit, out, drawn, plan, verbose):
     """Train the drawn trials that the folder does not hold, with halving only the best of them."""
-    epochs, alive, began, spent = plan["epochs"], [*drawn], time.perf_counter(), 0
-    records, rungs = {record["trial"]: record for record in load_sweep(out)}, [epochs]
-    while plan["halving"] and 3 ** len(rungs) <= min(epochs, len(drawn)):
+    epochs, n, alive, spent = plan["epochs"], len(drawn), [*drawn], 0
+    found = [_read(path) for path in (out / "trials").glob("*.json")]
+    records, rungs, began = {r["trial"]: r for r in found}, [epochs], time.perf_counter()
+    while plan["halving"] and 3 ** len(rungs) <= min(epochs, n):
         rungs.insert(0, -(-epochs // 3 ** len(rungs)))  # rounded up
     say = partial(print, flush=True) if verbose else lambda line: None
     for i, rung in enumerate(rungs):
@@ -182,7 +184,7 @@ def _train_missing(submit, out, drawn, plan, verbose):
                 task = drawn[name], plan["seed"], rung, epochs, saved, before["seconds"]
                 futures[submit(*task)] = name
                 cost[name] = drawn[name]["hidden_size"] * (rung - before["epochs"])
-        say(f"{len(futures)} of {len(alive)} trials to train for {rung} epochs")
+        say(f"{len(futures)} of {len(alive)} trials to train up to epoch {rung}")
         for count, future in enumerate(as_completed(futures), 1):
             name = futures[future]
             for ending, content in future.result().items():
@@ -190,18 +192,17 @@ def _train_missing(submit, out, drawn, plan, verbose):
             records[name] = _read(out / "trials" / f"{name}.json")
             best = _summarize(out, records.values())
             spent += cost.pop(name)
-            # the rungs that follow take about as long as this one
-            ahead = sum(cost.values()) + (len(rungs) - 1 - i) * spent / (i + 1)
+            ahead = sum(cost.values()) + (len(rungs) - 1 - i) * spent / (i + 1)  # rungs cost alike
             left = int((time.perf_counter() - began) / spent * ahead)
             line = f"{count}/{len(futures)}  {_describe(records[name], drawn.values())}  best"
             say(f"{line} {best['val_acc']:.2%}  {left // 60}:{left % 60:02} left")
-        marks = []  # of this rung, as some trials may have gone on before
+        marks = []  # at this rung, also of trials that were trained further before
         for name in alive:
             acc, loss = (records[name]["history"][f"{m}_history"] for m in MEASURES[:2])
             marks += [(-acc[rung - 1], loss[rung - 1], name)] if len(acc) >= rung else []
         alive = [name for *_, name in sorted(marks)[: -(-len(alive) // 3)]]
     if not spent:
-        say(f"all {len(drawn)} trials were there already, in {out}; remove it to train them again")
+        say(f"all {n} trials were there already, in {out}; remove the folder to train them again")
 
 
 def _trial(arrays, classes, settings, seed, rung, epochs, saved=b"", seconds=0.0):
@@ -218,10 +219,9 @@ def _trial(arrays, classes, settings, seed, rung, epochs, saved=b"", seconds=0.0
     net = TwoLayerNet(X.shape[1], output_size=classes, dtype=X.dtype, rng=seed, **look)
     with tempfile.TemporaryDirectory(prefix="tune-") as folder, suppress(FloatingPointError):
         checkpoint = Path(folder, "checkpoint.npz")
-        if saved:
-            checkpoint.write_bytes(saved)
         if saved or rung < epochs:
-            options |= {"checkpoint": str(checkpoint), "resume": True}
+            checkpoint.write_bytes(saved)
+            options |= {"checkpoint": str(checkpoint), "resume": bool(saved)}
         net.train(X, *others, **options, epochs=rung, callback=record_penalty)
         net.save(Path(folder, "net.npz"))
         files, status = {".npz": Path(folder, "net.npz").read_bytes()}, "ok"
@@ -231,21 +231,20 @@ def _trial(arrays, classes, settings, seed, rung, epochs, saved=b"", seconds=0.0
     ends = {name: past[f"{name}_history"][-1] if status == "ok" else np.nan for name in MEASURES}
     record = {**settings, "epochs": len(past["val_acc_history"]), "status": status, **ends}
     record |= {"seconds": seconds, "history": past}
-    return {**files, ".json": json.dumps(record).encode()}  # which says at last that it is done
+    return {**files, ".json": json.dumps(record).encode()}  # last, as it marks the trial as done
 
 
 @contextmanager
 def _processes(data, count):
     """`submit` for processes of one BLAS thread each, which map the data from files."""
     before = {name: os.environ.get(name) for name in THREADS}
-    living, ours = multiprocessing.Pipe(duplex=False)
+    living, ours = Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as folder:
         files = [f"{folder}/{part}.npy" for part in TRAINING]
         for part, file in zip(TRAINING, files, strict=True):
             np.save(file, getattr(data, part))
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, spawn, _start_worker, (living, folder))
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _start_worker, (living, folder))
+        os.environ.update(dict.fromkeys(THREADS, "1"))  # before the workers begin, at `submit`
         try:
             yield partial(pool.submit, _trial, files, len(data.class_names))
         finally:
@@ -285,9 +284,10 @@ def _cluster(data, client):
 
 
 def _claim(out, data, plan):
-    """See that the folder is new, or that what it holds can stand beside what is to come."""
+    """Make the folder, or see that its trials can be compared with new ones."""
     code = Path(__file__).with_name("two_layer_net.py").read_text("utf-8")
-    sums = [zlib.crc32(np.ascontiguousarray(getattr(data, part))) for part in PARTS]
+    parts = [np.ascontiguousarray(getattr(data, p)) for p in PARTS if getattr(data, p) is not None]
+    sums = [zlib.crc32(part) for part in parts]
     wanted = {**plan, "dataset": data.name, "checksums of the data": sums}
     wanted["checksum of two_layer_net.py"] = zlib.crc32(code.encode())
     if not (out / "sweep.json").exists():
@@ -305,7 +305,7 @@ def _claim(out, data, plan):
 
 def _write(path, content):
     """Write bytes; the file at path stays as it is until the new one is whole."""
-    temporary = Path(f"{path}.part")
+    temporary = Path(f"{path}.{os.getpid()}.part")
     temporary.write_bytes(content)
     os.replace(temporary, path)
 
@@ -314,12 +314,11 @@ def _read(path):
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged, remove it: {error}") from error
+        raise ValueError(f"{path} is damaged, remove it or the folder: {error}") from error
 
 
-def _rank(trial):
-    acc, loss = np.nan_to_num([trial["val_acc"], trial["val_loss"]])  # nan: it diverged
-    return trial["status"] != "ok", -acc, loss, trial["trial"]
+def _rank(t):  # nan: it diverged
+    return t["status"] != "ok", *np.nan_to_num([-t["val_acc"], t["val_loss"]]), t["trial"]
 
 
 def _summarize(out, records):
@@ -329,7 +328,7 @@ def _summarize(out, records):
     try:
         _write(out / "trials.csv", "".join(f"{','.join(row)}\n" for row in rows).encode())
     except PermissionError as error:  # a spreadsheet on Windows holds it open
-        warnings.warn(f"trials.csv is as before, close it elsewhere: {error}", stacklevel=2)
+        warnings.warn(f"trials.csv is not updated: close what has it open ({error})", stacklevel=2)
     if records[0]["status"] == "ok":
         _write(out / "best.npz", (out / "trials" / f"{records[0]['trial']}.npz").read_bytes())
     return records[0]
@@ -354,31 +353,31 @@ def _describe(trial, trials):
 
 
 def report(out, data=None):
-    """Print the best trials of the sweep in the folder `out`, test the best net, draw pictures.
+    """Print the best trials of a sweep's folder, test the best net, draw; returns the exit code.
 
-    data: the Dataset that was swept; by default the one of the same name, if there is one.
-    Returns the exit code of the command: 1 if no trial is ok, else 0.
+    data: the Dataset that was swept; by default the one that load_dataset knows by its name.
     """
-    out, trials, plan = Path(out), load_sweep(out), _read(Path(out, "sweep.json"))
-    if data is None and plan["dataset"] in DATASETS:
-        data = load_dataset(plan["dataset"])
+    out, trials, name = Path(out), load_sweep(out), _read(Path(out, "sweep.json"))["dataset"]
     print(f"\nbest {min(10, len(trials))} of {len(trials)} trials")
     for trial in trials[:10]:
         print(f"  {_describe(trial, trials)}  val loss {trial['val_loss']:.4f}")
     if not trials or _summarize(out, trials)["status"] != "ok":
-        print("no trial is ok: try smaller learning rates", file=sys.stderr)
+        print("no trial has ended, or all diverged: try smaller rates", file=sys.stderr)
         return 1
     import vis_utils  # here, because every worker would spend half a second on matplotlib
 
-    net, shape = trials[0]["net"], load_transform(out / "dataset.npz").image_shape
+    net, look = trials[0]["net"], load_transform(out / "dataset.npz")
     vis_utils.plot_sweep(trials, path=out / "sweep.png")
     vis_utils.plot_curves(trials, path=out / "curves.png")
-    vis_utils.show_net_weights(net, shape, path=out / "weights.png")
-    if data is not None and len(data.y_test):
-        X, y, names = data.X_test, data.y_test, data.class_names
+    vis_utils.show_net_weights(net, look.image_shape, path=out / "weights.png")
+    if data is None and name in DATASETS:
+        data = load_dataset(name, normalize=False)
+        data.X_test = look.transform(data.X_test)
+    if data is not None and np.size(data.y_test):
+        X, y, names = data.X_test, data.y_test, look.class_names
         print(f"\ntest accuracy of the best: {net.accuracy(X, y):.2%} of {len(y)} images")
-        look = {"images": data.to_pixels(X), "class_names": names, "path": out / "predictions.png"}
-        vis_utils.plot_predictions(net, X, y, shape, **look)
+        how = {"images": look.to_pixels(X), "class_names": names, "path": out / "predictions.png"}
+        vis_utils.plot_predictions(net, X, y, look.image_shape, **how)
         vis_utils.plot_confusion(y, net.predict(X), names, path=out / "confusion.png")
     print(f"in {out}: trials.csv, best.npz and pictures")
     return 0
@@ -400,9 +399,9 @@ def main(arguments=None):
     option("--out", metavar="FOLDER", help="where the results go (default: runs/NAME)")
     option("--dask", metavar="tcp://HOST:PORT", help="train on the cluster of this dask scheduler")
     option("--report", metavar="FOLDER", help="only print and draw what this folder holds")
-    given = vars(parser.parse_args(arguments))  # the arguments of `sweep`, but for these:
+    given = vars(parser.parse_args(arguments))  # the arguments of `sweep`, and:
     dataset, folder = given.pop("dataset"), given.pop("report", None)
-    out = given.setdefault("out", f"runs/{dataset}")
+    out = given.setdefault("out", folder or f"runs/{dataset}")
     try:
         if folder:
             return report(folder)
@@ -414,17 +413,18 @@ def main(arguments=None):
         sweep(data, **given)
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        why = "stopped" if stopped else f"{error} Try fewer --workers, for want of memory"
-        print(f"\n{why}; {out} holds what was done, the same command goes on", file=sys.stderr)
-        return 130 if stopped else 1
+        why = f"{error} If memory ran out, try fewer --workers" if error.args else "stopped"
+        print(f"\n{why}; {out} keeps what was done, the same command resumes it", file=sys.stderr)
+        return 1 if error.args else 130
     except (ImportError, OSError, ValueError) as error:
-        hint = ": python -m pip install distributed" * isinstance(error, ImportError)
+        hint = f": python -m pip install {error.name}" if isinstance(error, ImportError) else ""
         print(f"{parser.prog}: error: {error}{hint}", file=sys.stderr)
         return 2
 
 
 if __name__ == "__main__":
-    from tune import main  # so that workers get tune's functions, as they cannot import __main__'s
+    from tune import (
+        main,  # so that functions are pickled as tune's: dask workers lack this __main__
+    )
 
     sys.exit(main())
