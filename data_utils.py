@@ -52,9 +52,9 @@ FIELDS = [*FACTS, *((part, np.ndarray, None) for part in PARTS)]
 
 
 class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
-    """Rows X (N, D) and int64 labels y (N,), and how to treat new images alike: PARTS and FACTS.
+    """Rows X (N, D), int64 labels y (N,), and the FACTS by which new images are treated alike.
 
-    mean (D,), in units of pixels / 255, was subtracted from all pixels, and std divided by.
+    Unless normalize is False, pixels / 255 had mean (D,) subtracted and were divided by std.
     """
 
     def __repr__(self):
@@ -62,24 +62,24 @@ class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
         return f"<Dataset {self.name}: {', '.join(shapes)}>"
 
     def transform(self, images):
-        """Rows (N, D) of raw images (N, ...), pixels of 0..255, treated like the training rows."""
+        """Rows (N, D) of raw images (N, *image_shape) of 0..255, treated like the training rows."""
         images = np.asarray(images)
         images = images[None] if images.shape == self.image_shape else images
-        if math.prod(images.shape[1:]) != self.mean.size:
-            raise ValueError(f"images must be (N, ...) or {self.image_shape}, got {images.shape}")
+        if images.shape[1:] not in (self.image_shape, self.mean.shape):
+            raise ValueError(f"images must be (N, *{self.image_shape}) or rows, got {images.shape}")
         low, high = images.min(), images.max()
         if not (low >= 0 and high <= 255) or (images.dtype.kind in "fb" and 0 < high <= 1):
             raise ValueError(f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}")
         return _normalize(images, self.normalize, self.mean, self.std)
 
     def read(self, path, invert=False):
-        """An image file as uint8 of image_shape, its middle, scaled, for `transform`.
+        """Read an image file for `transform`: its middle, scaled to image_shape, as uint8.
 
-        invert: make black ink on white white on black. Warns where that seems to be forgotten.
+        invert: turn black ink on white into white on black. Warns if that seems forgotten.
         """
         image = _read_image(path, self.image_shape[:2], gray=len(self.image_shape) == 2)
         image = 255 - image if invert else image
-        # the training images' mean: zeros, which say nothing, for raw pixels of `load_transform`
+        # mean training image in 0..255; all zeros, so no hint, for `load_transform` of raw pixels
         usual = self.mean * 255 if self.normalize or self.X_train is None else self.X_train.mean(0)
         dark = usual.any() and usual.reshape(self.image_shape)[[0, -1]].mean() < 64
         if dark and image[[0, -1]].mean() > 127:
@@ -115,8 +115,8 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
     name: one of DATASETS. directory: holds the datasets' folders; by default what the environment
         variable TWO_LAYER_NET_DATA says, else datasets/ beside this file, where mnist5k always is.
     validation: how many of the training rows, the last ones, become X_val.
-    normalize: True: pixels / 255 minus the mean image of X_train. "standard": divided by the
-        standard deviation of all of X_train's pixels, too. False: 0..255 as they are.
+    normalize: True: pixels / 255 minus the mean image of X_train. "standard": also divided by the
+        standard deviation of what is left, over all pixels. False: 0..255 as they are.
     Raises FileNotFoundError, saying what to do, or ValueError, naming a file that is damaged.
     """
     folder, shape, class_names, n_val, _ = _facts(name, directory)
@@ -192,7 +192,7 @@ def load_CIFAR10(ROOT):
 
 
 def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
-    """cs231n's: a dict of float64 X_train (N, 3, 32, 32), y_train and so on; pixels of 0..255."""
+    """cs231n's: a dict of float64 X_train (N, 3, 32, 32), y_train ...: 0..255, less their mean."""
     train, y_train, test, y_test = _read("cifar10", _facts("cifar10")[0])
     n, end = num_training, num_training + num_validation
     if end > len(train) or num_test > len(test):
@@ -212,24 +212,24 @@ def make_spirals(classes=3, points=100, rng=0):
 
 
 def one_hot_encode(y, num_classes=None, dtype=np.float64):
-    """Integer labels y (N,) as rows (N, num_classes), 1 at the label and else 0."""
+    """Integer labels y (N,) as rows (N, num_classes), 1 at the label, 0 elsewhere."""
     y = np.asarray(y)
     C = int(y.max()) + 1 if num_classes is None else num_classes
     if y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= C:
-        raise ValueError(f"y must hold integers (N,) in 0..{C - 1}, got {y.dtype} {y.shape}")
+        raise ValueError(f"y must be integers (N,) in 0..{C - 1}, got {y.shape} up to {y.max()}")
     return np.eye(C, dtype=dtype)[y]
 
 
 def one_hot_decode(Y):
-    """One-hot rows Y (N, C) as labels (N,); of scores or probabilities take Y.argmax(axis=1)."""
+    """One-hot rows Y (N, C) as labels (N,); for scores or probabilities use Y.argmax(axis=1)."""
     Y = np.asarray(Y)
     if Y.ndim != 2 or not ((Y == 0) | (Y == 1)).all() or not (Y.sum(axis=1) == 1).all():
-        raise ValueError("Y must have one 1 in each row, else 0; of scores take Y.argmax(axis=1)")
+        raise ValueError("Y must have one 1 in each row, else 0; for scores use Y.argmax(axis=1)")
     return Y.argmax(axis=1)
 
 
 def flip(X_batch, rng):
-    """Mirror each image (N, H, W[, C]) left to right or not, by even odds: train(augment=flip)."""
+    """Mirror each image (N, H, W[, C]) left to right with probability 1/2: train(augment=flip)."""
     X = _images(X_batch).copy()
     mirrored = rng.random(len(X)) < 0.5
     X[mirrored] = X[mirrored, :, ::-1]
@@ -264,7 +264,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     rows = (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)
     columns = (wide * sin) * y + (wide * cos) * x + (pixels * right + (W - 1) / 2)
     if elastic:
-        # a bump at every sigma pixels, one a column; the squares of each pixel sum to 1
+        # Gaussian bumps, sigma apart, a column each; rows of norm 1 make each shift's std `elastic`
         places = (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1) for n in (H, W))
         bumps = (np.exp(-0.5 * place**2) for place in places)
         V, U = ((b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for b in bumps)
@@ -289,7 +289,7 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
 def _images(X_batch):
     """X_batch as (N, H, W, C)."""
     if X_batch.ndim not in (3, 4):
-        raise ValueError(f"X_batch is {X_batch.shape}, no images: X.reshape(-1, *image_shape)")
+        raise ValueError(f"X_batch is {X_batch.shape}: make it images, X.reshape(-1, *image_shape)")
     return X_batch if X_batch.ndim == 4 else X_batch[..., None]
 
 
@@ -326,7 +326,7 @@ def _facts(name, directory=None):
 
 
 def _find(folder, file):
-    """The path of a file, packed or not, with a dot for a dash, or in a folder of its name."""
+    """The path of a file, packed or not, with .idx for -idx, or in a folder of its name."""
     plain = file.removesuffix(".gz")
     names = [name + end for name in (plain, plain.replace("-idx", ".idx")) for end in (".gz", "")]
     paths = (path for name in names for path in (folder / name, folder / name / name))
@@ -349,7 +349,7 @@ def _read(name, folder):
     data = [read_idx(path) for path in paths.values()]
     for path, images, labels in ((train[1], *data[:2]), (last, *data[2:])):
         if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
-            raise ValueError(f"{path}: labels {labels.shape} do not fit images {images.shape}")
+            raise ValueError(f"{path}: a label above 9, or {labels.shape} for {images.shape}")
     return data[0], data[1].astype(np.int64), data[2], data[3].astype(np.int64)
 
 
@@ -399,7 +399,7 @@ def _fit(images, normalize, dtype):
         raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
     rows, std = images.reshape(len(images), -1), 1.0
     if not normalize:
-        return normalize, np.zeros(rows.shape[1], dtype), std
+        return False, np.zeros(rows.shape[1], dtype), std
     mean = rows.sum(axis=0, dtype=np.int64) / (255 * len(rows))  # sums of integers are exact
     if normalize == "standard":  # in pieces, as float64 takes 8 times the memory
         pieces = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
@@ -409,7 +409,7 @@ def _fit(images, normalize, dtype):
 
 
 def _normalize(images, normalize, mean, std):
-    """Images to rows of mean's dtype; the one place where pixels change."""
+    """Images to rows of mean's dtype; the one place where rows are normalised."""
     rows = images.reshape(len(images), mean.size).astype(mean.dtype)
     if normalize:
         rows /= 255
@@ -462,7 +462,7 @@ def _fetch(mirrors, file, md5, where, needed):
 
 
 def main(arguments=None):
-    text = f"Download datasets to where load_dataset looks, by pooch and tqdm: {INSTALL}"
+    text = f"Download datasets to where load_dataset looks. Needs pooch and tqdm: {INSTALL}"
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("names", nargs="+", choices=DOWNLOADS, help="one or more of these")
     parser.add_argument("--directory", help="default: $TWO_LAYER_NET_DATA, else datasets/")

@@ -56,7 +56,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
 
 
 def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
-    """Print numerical and analytic gradient at num_checks random elements (np.random's)."""
+    """Print numerical and analytic gradient at num_checks elements drawn by np.random."""
     for _ in range(num_checks):
         i = tuple(np.random.randint(n) for n in x.shape)
         after, before = _values(f, x, i, (h, -h))
@@ -66,7 +66,7 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
 
 
 def check_gradients(net, X, y, reg=0.0):
-    """rel_error between derived and numerical gradient for each parameter: {"W1": error, ...}.
+    """rel_error between analytic and numerical gradient for each parameter: {"W1": error, ...}.
 
     Works on a float64 copy of net, with one dropout mask. A step across the kink of ReLU mixes two
     slopes, so where the gradients differ smaller steps and steps to one side are tried: a right one
@@ -76,22 +76,22 @@ def check_gradients(net, X, y, reg=0.0):
     net.dtype = np.dtype(float)
     net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
     mask = {"rng": 0} if getattr(net, "dropout", 0) else {}
-    for name, grad in net.loss(X, y, reg, **mask)[1].items():
-        for i in np.ndindex(grad.shape):
-            error = np.inf
-            for h in (1e-3, 1e-4, 1e-5):
-                steps = (-2 * h, -h, 0, h, 2 * h)
-                f = _values(lambda _: net.loss(X, y, reg, **mask)[0], net.params[name], i, steps)
-                slopes = [(8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * h)]  # right but for some h**4
-                if h == 1e-5:  # to the right and to the left, right but for some h**2
-                    slopes += [(4 * f[3] - 3 * f[2] - f[4]) / (2 * h)]
-                    slopes += [(3 * f[2] - 4 * f[1] + f[0]) / (2 * h)]
-                error = min([error, *(rel_error(slope, grad[i]) for slope in slopes)])
-                if min(abs(s - grad[i]) for s in slopes) < 1e-15 * abs(f[2]) / h:  # mere rounding
-                    error = min(error, 1e-8)
-                if error <= 1e-8:
-                    break
-            errors[name] = max(errors.get(name, 0.0), error)
+    grads = net.loss(X, y, reg, **mask)[1]
+    for name, i in [(k, i) for k, w in net.params.items() for i in np.ndindex(w.shape)]:
+        error = np.inf
+        for h in (1e-3, 1e-4, 1e-5):
+            steps = (-2 * h, -h, 0, h, 2 * h)
+            f = _values(lambda _: net.loss(X, y, reg, **mask)[0], net.params[name], i, steps)
+            slopes = [(8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * h)]  # error of order h**4
+            if h == 1e-5:  # to the right and to the left, error of order h**2
+                slopes += [(4 * f[3] - 3 * f[2] - f[4]) / (2 * h)]
+                slopes += [(3 * f[2] - 4 * f[1] + f[0]) / (2 * h)]
+            error = min([error, *(rel_error(slope, grads[name][i]) for slope in slopes)])
+            if min(abs(s - grads[name][i]) for s in slopes) < 1e-15 * abs(f[2]) / h:  # rounding
+                error = min(error, 1e-8)
+            if error <= 1e-8:
+                break
+        errors[name] = max(errors.get(name, 0.0), error)
     return errors
 
 
@@ -102,7 +102,7 @@ def main(arguments=None):
 
     rng, failed = np.random.default_rng(0), 0
     X, y = rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
-    print("largest |derived - numerical| / (|derived| + |numerical|) for each parameter\n")
+    print("largest |analytic - numerical| / (|analytic| + |numerical|) for each parameter\n")
     print(f"{'activation':<12}{'criterion':<11}{'dropout':<9}{'W1':>9}{'b1':>9}{'W2':>9}{'b2':>9}")
     options = ("relu", "leaky_relu", "tanh", "sigmoid"), ("softmax", "mse"), (0.0, 0.5)
     for activation, criterion, dropout in itertools.product(*options):

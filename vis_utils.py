@@ -110,7 +110,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     """
     y, predicted = np.asarray(y), net.predict(X)
     images = np.asarray(X if images is None else images)
-    names = class_names or range(1 + max(y.max(), predicted.max()))
+    names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
     hit = predicted == y
     fig, axes = plt.subplots(2, 10, figsize=(12, 3.6), layout="constrained")
     fig.suptitle(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
@@ -131,12 +131,12 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
 
 
 def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
-    """Count how often each class (row) was predicted as each class (column), coloured by its share.
+    """Count how often each class (row) was predicted as each class (column), coloured by row share.
 
     y_true, y_pred: (N,) integer labels. class_names: a name for each label; default the numbers.
     Zeros are left out, so that the mistakes stand out.
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = np.ravel(y_true), np.ravel(y_pred)
     names = [str(name) for name in class_names or range(1 + max(y_true.max(), y_pred.max()))]
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (y_true, y_pred), 1)
@@ -202,9 +202,9 @@ def plot_sweep(trials, *, path=None):
     if best["status"] == "ok":
         title += f"\nbest, framed: {_score(best):.1f} % with {_named(best, (*PLACE, *others))}"
     if len(cells) < len(trials):
-        title += f"\n(each place shows the best choice of {' and '.join(others) or 'equal trials'})"
+        title += f"\n(each place shows its best trial, over {' and '.join(others) or 'repeats'})"
     if len({trial["epochs"] for trial in trials if trial["status"] == "ok"}) > 1:
-        title += "\nsome stopped early by halving, after the epochs (ep.) that are given"
+        title += "\nsome were stopped early by halving"
     fig.suptitle(title.replace("_", " "), fontsize=11)
     fig.colorbar(colors, ax=axes, label="validation accuracy (%)", fraction=0.05, aspect=40)
     return _finish(fig, axes, path)
@@ -255,7 +255,7 @@ def _scatter(cells, best, values, colors):
         set_scale("symlog", linthresh=smallest) if 0 in found else set_scale("log")
     ax.scatter([], [], 60, "0.3", marker="v", label="stopped early by halving")
     ax.scatter([], [], 60, "0.3", marker="x", label="diverged")
-    for size in {sizes[0], sizes[-1]}:
+    for size in sizes[:: max(len(sizes) - 1, 1)]:
         ax.scatter([], [], area[size], "0.8", edgecolors="0.3", label=f"{size} hidden units")
     ax.set(xlabel="learning rate (log scale)", ylabel="regularization (log scale)")
     ax.grid(True, alpha=0.3)
@@ -293,13 +293,13 @@ def plot_curves(trials, *, count=5, path=None):
 
 
 def _score(trial):
-    """The validation accuracy in %, and below all others where a trial has none."""
+    """The validation accuracy in %, or -1, below all others, for a trial that diverged."""
     return 100 * trial["val_acc"] if trial["status"] == "ok" else -1.0
 
 
 def _named(trial, settings):
     found = {name: trial[name] for name in settings}
-    found |= {k: f"{v:.3g}" for k, v in found.items() if not isinstance(v, str)}
+    found |= {k: f"{v:.4g}" for k, v in found.items() if not isinstance(v, str)}
     return ", ".join(f"{name} {text}" for name, text in found.items()).replace("_", " ")
 
 

@@ -5,8 +5,8 @@
 
 rows.csv has the settings, chosen by validation rows: options of the class and of `train` by their
 names, else momentum 0.9, He weights, batches of 100; "cosine" is the rate at the start of half a
-cosine (Loshchilov and Hutter 2017). A run is one process with one BLAS thread; its seconds are the
-processor's in `train`. It adds a line to headlines.csv, from which headlines.md is made.
+cosine (Loshchilov and Hutter 2017). One process with one BLAS thread trains all; seconds are the
+processor's in `train`. Each net adds a line to headlines.csv, from which headlines.md is made.
 """
 
 import os
@@ -96,9 +96,8 @@ def table(lines):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("rows", nargs="*", default=[*ROWS], help=", ".join(ROWS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     o = parser.parse_args()

@@ -3,13 +3,12 @@
     python -m pip install -r requirements-bench.txt
     python benchmarks/sweep.py [ROUNDS]       # 3; ten minutes of an idle machine with two cores
 
-All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
-processes, and judge them by the same validation rows. The times are those of whole commands, which
-take turns; what counts is the median of the rounds. "loop" trains one net after another in one
-process with all BLAS threads. scikit-learn and Optuna train an MLPClassifier. The halving searches
-begin with 3 epochs and a factor of 3; scikit-learn's trains from the start again at each rung.
-Optuna draws 27 of the 27 at random and prunes by the median, asked after each epoch. Writes
-sweep.md.
+All try the same 27 nets on mnist5k, with momentum 0.9, a constant rate, 27 epochs at most and
+batches of 50, in two processes, and judge them by the same validation rows. The times are those of
+whole commands, which take turns; what counts is the median of the rounds. "loop" trains one net
+after another in one process with all BLAS threads; scikit-learn and Optuna train MLPClassifiers.
+Halving is by a factor of 3, in tune.py from 1 epoch, in scikit-learn, which begins from the start
+at each rung, from 3. Optuna draws 27 times from the 27 and prunes by the median after each epoch.
 """
 
 import itertools
@@ -33,7 +32,7 @@ from data_utils import load_dataset
 
 HIDDEN, LR, REG = (32, 64, 128), (0.01, 0.03, 0.1), (1e-5, 1e-4, 1e-3)
 EPOCHS, BATCH = 27, 50
-TUNE = [str(HERE.parent / "tune.py"), f"--epochs={EPOCHS}", f"--batch-size={BATCH}"]
+TUNE = [str(HERE.parent / "tune.py"), f"--epochs={EPOCHS}", f"--batch-size={BATCH}", "--decay=1"]
 for flag, values in (("--hidden", HIDDEN), ("--lr", LR), ("--reg", REG)):
     TUNE += [flag, *map(str, values)]
 COMMANDS = {
@@ -55,7 +54,7 @@ def loop():
         net = TwoLayerNet(784, hidden, 10, "he", dtype=np.float32, rng=0)
         arrays, options = (data.X_train, data.y_train, data.X_val, data.y_val), {"reg": reg}
         options |= {"epochs": EPOCHS, "batch_size": BATCH, "optimizer": "momentum"}
-        found.append(net.train(*arrays, lr, **options)["val_acc_history"][-1])
+        found.append(net.train(*arrays, lr, 1, **options)["val_acc_history"][-1])
     return max(found)
 
 
@@ -127,7 +126,7 @@ def optuna():
 
 
 def seconds(name):
-    """Of the whole command, and the best validation accuracy that it printed."""
+    """Seconds of the whole command, and the best validation accuracy that it printed."""
     threads = {} if name == "loop" else {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         out = ["--out", f"{folder}/out"] if "tune" in name else []
@@ -144,10 +143,7 @@ def main(rounds):
         for name, results in found.items():
             results.append(seconds(name))
             print(f"round {i + 1}: {name} {results[-1]}", flush=True)
-    found = {
-        name: [median(column) for column in zip(*results, strict=True)]
-        for name, results in found.items()
-    }
+    found = {name: [*map(median, zip(*runs, strict=True))] for name, runs in found.items()}
     text = "# A sweep of 27 nets\n\n| command | seconds | GridSearchCV takes | best validation accuracy |\n"
     text += "| --- | --- | --- | --- |\n"
     for name, (took, best) in found.items():

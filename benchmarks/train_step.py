@@ -7,8 +7,8 @@ A step is the same for all: a batch of 30,000 rows, newly shuffled each epoch, a
 ReLU, softmax cross-entropy over 10 classes, L2 penalty, plain SGD, the loss recorded; float32, one
 BLAS thread. "products" is a step's five matrix products alone; "floor" adds what no program can
 leave out, gathering the batch and one reading and writing of the parameters. Each time is taken in
-a process of its own, the best of three stretches of half a second after an epoch to warm up; the
-processes take turns, and what counts is the median of the rounds. Writes train_step.md.
+a process of its own, the best of three stretches of half a second; the processes take turns, and
+what counts is the median of the rounds. Writes train_step.md.
 """
 
 import math
@@ -35,7 +35,7 @@ CLASSES, ROWS, RATE, REG = 10, 30_000, 1e-3, 1e-4
 
 
 class Clock:
-    """Called at the end of each epoch; True when it has three stretches past the first epoch."""
+    """Called before or after each epoch; True once it has timed three stretches."""
 
     def __init__(self, steps):
         self.steps, self.epochs, self.found = steps, -1, []
@@ -92,7 +92,7 @@ def pytorch(X, y, H, batch, clock):
     X, y, losses = torch.from_numpy(X), torch.from_numpy(y), []
     first, last = torch.nn.Linear(X.shape[1], H), torch.nn.Linear(H, CLASSES)
     net, criterion = torch.nn.Sequential(first, torch.nn.ReLU(), last), torch.nn.CrossEntropyLoss()
-    # weight_decay stands for half of it times the squares
+    # weight_decay adds half of it times the squares
     weights = {"params": [first.weight, last.weight], "weight_decay": 2 * REG}
     optimizer = torch.optim.SGD([weights, {"params": [first.bias, last.bias]}], lr=RATE)
     while not clock():
@@ -133,11 +133,8 @@ def data(rows, D):
 def machine(*packages):
     """What it runs on, for the reports."""
     info = Path("/proc/cpuinfo")
-    cpu = (
-        re.search(r"model name\s*: (.*)", info.read_text())[1]
-        if info.exists()
-        else platform.machine()
-    )
+    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
+    cpu = found[1] if found else platform.machine()
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     parts = [cpu, f"{os.cpu_count()} CPUs", f"Python {platform.python_version()}"]
     parts += [f"numpy {np.__version__} with {blas['name']} {blas['version']}"]

@@ -258,7 +258,7 @@ def test_sweep_tells_what_diverged_stopped_early_and_what_else_varied():
     assert "diverged" in texts(axes) and "93.1\n3 ep." in texts(axes)
     title = axes[0, 0].figure.get_suptitle()
     assert "22 trials, 1 diverged" in title and "activation relu" in title
-    assert "best choice of activation" in title and "stopped early" in title
+    assert "its best trial, over activation" in title and "stopped early" in title
 
 
 def test_colours_tell_bad_from_very_bad_and_good_from_better():
