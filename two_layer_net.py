@@ -100,12 +100,12 @@ class TwoLayerNet:
             X, rows = np.asarray(X), 2**21 // (self.input_size + 3 * self.hidden_size) + 1
             pieces = (self._check_X(X[i : i + rows]) for i in range(0, max(len(X), 1), rows))
             return np.concatenate([self._forward(piece, {})[0] for piece in pieces])
-        X, y, reg = self._check_X(X), self._check_y(y, len(X)), float(reg)
+        X, y = self._check_X(X), y if work else self._check_y(y, len(X))  # `train` checks y once
         rng = self.rng if rng is None else np.random.default_rng(rng)
         S, hidden = self._forward(X, work, self.dropout, rng)
         loss, dS = self._loss_of(S, y, reg)
         _check(math.isfinite(loss) or np.isfinite(X).all(), "X has NaN or infinite values")
-        return loss, self._backward(X, hidden, dS, reg, work)
+        return loss, self._backward(X, hidden, dS, float(reg), work)
 
     def _forward(self, X, work, dropout=0.0, rng=None):
         """Scores S, and for the way back F = f(Z), mask M (or None), A = F * M and W2."""
@@ -228,6 +228,7 @@ class TwoLayerNet:
         kept = {f"best_{name}": w.copy() for name, w in before.items()} if keep_best else {}
         update, slots = OPTIMIZERS[optimizer]  # slots: how many arrays it keeps for each parameter
         kept |= {f"{k}_{i}": np.zeros_like(w) for k, w in before.items() for i in range(slots)}
+        states = {k: [kept[f"{k}_{i}"] for i in range(slots)] for k in before}
         options = {"momentum": momentum, "rho": rho, "beta1": beta1, "beta2": beta2, "eps": eps}
         self.history = history = {f"{name}_history": [] for name in ("loss", *RECORDS)}
         given["data"] = checkpoint and [zlib.crc32(a) for a in (X, y, X_val, y_val)]
@@ -240,16 +241,15 @@ class TwoLayerNet:
             work[len(rows)], y_batch = X_batch, y[rows]
             if augment:
                 X_batch = augment(X_batch.reshape(-1, *image_shape), self.rng or np.random)
-            epoch = len(history["step_history"])
+            epoch, val_loss = len(history["step_history"]), 0.0  # unless it is validated
             rate = schedule(it / steps) if schedule else learning_rate * learning_rate_decay**epoch
             self._work = work  # for the next line
             loss, grads = self.loss(X_batch, y_batch, reg)
             for name, w in self.params.items():
-                for block in _blocks(w, grads[name], *(kept[f"{name}_{i}"] for i in range(slots))):
+                for block in _blocks(w, grads[name], *states[name]):
                     update(*block, lr=float(rate), t=it + 1, **options)
                     for a in block if it % 100 == 0 else ():
                         a[np.abs(a) < TINY] = 0
-            val_loss = 0.0  # where nothing is validated
             if epoch_ends or it + 1 == steps:
                 scores = self.loss(X_val)
                 val_loss, _ = self._loss_of(scores, y_val, reg)
