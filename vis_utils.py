@@ -112,7 +112,8 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     images = np.asarray(X if images is None else images)
     names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
     hit = predicted == y
-    fig, axes = plt.subplots(2, 10, figsize=(12, 3.6), layout="constrained")
+    fig, axes = plt.subplots(2, 10, figsize=(12, 3.6))
+    fig.subplots_adjust(0.03, 0.02, 0.99, 0.8, wspace=0.1, hspace=0.35)
     fig.suptitle(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
     for row, word, color in zip(axes, ("right", "wrong"), (GREEN, RED), strict=True):
         chosen = np.flatnonzero(hit if word == "right" else ~hit)[:10]
