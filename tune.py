@@ -58,7 +58,6 @@ LINEAR = ("dropout", "learning_rate_decay")  # drawn uniformly; other ranges log
 MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS, "epochs", "status", *MEASURES, "seconds")
 TRAINING = ("X_train", "y_train", "X_val", "y_val")
-# Read by the BLAS libraries that numpy may be built with, once, when numpy is imported
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 Range = namedtuple("Range", ("low", "high"))
@@ -132,8 +131,7 @@ def sweep(
 
 def _values(setting, values):
     """The values of a setting, of its kind: a list or a Range."""
-    if not isinstance(values, Range):
-        values = np.ravel(values).tolist()
+    values = values if isinstance(values, Range) else np.ravel(values).tolist()
     name, kind, _ = SETTINGS[setting]
     if kind is not str and len(values) == 1 and ":" in str(values[0]):
         values = Range(*values[0].split(":", 1))
@@ -153,8 +151,7 @@ def _draw(lists, trials, seed):
     def draw(setting, values):
         if not isinstance(values, Range):
             return values[rng.integers(len(values))]
-        linear = setting in LINEAR
-        number = rng.uniform(*values) if linear else np.exp(rng.uniform(*np.log(values)))
+        number = rng.uniform(*values) if setting in LINEAR else np.exp(rng.uniform(*np.log(values)))
         # three digits are easy to read and to type again
         return round(number) if SETTINGS[setting][1] is int else float(f"{number:.3g}")
 
@@ -201,6 +198,7 @@ def _train_missing(submit, out, drawn, plan, verbose):
             acc, loss = (records[name]["history"][f"{m}_history"] for m in MEASURES[:2])
             marks += [(-acc[rung - 1], loss[rung - 1], name)] if len(acc) >= rung else []
         alive = [name for *_, name in sorted(marks)[: -(-len(alive) // 3)]]
+    _summarize(out, records.values())  # which a sweep that was killed may have left undone
     if not spent:
         say(f"all {n} trials were there already, in {out}; remove the folder to train them again")
 
@@ -244,7 +242,7 @@ def _processes(data, count):
         for part, file in zip(TRAINING, files, strict=True):
             np.save(file, getattr(data, part))
         pool = ProcessPoolExecutor(count, get_context("spawn"), _start_worker, (living, folder))
-        os.environ.update(dict.fromkeys(THREADS, "1"))  # before the workers begin, at `submit`
+        os.environ.update(dict.fromkeys(THREADS, "1"))  # BLAS reads them when a worker begins
         try:
             yield partial(pool.submit, _trial, files, len(data.class_names))
         finally:
@@ -271,10 +269,12 @@ def _start_worker(living, folder):
 @contextmanager
 def _cluster(data, client):
     """`submit` for the workers of a dask cluster; dask itself sees to those that die."""
+    from distributed.diagnostics.plugin import UploadFile
+
     print(f"waiting for workers at {client.scheduler.address}", file=sys.stderr, flush=True)
     client.wait_for_workers(1)
-    for name in ("two_layer_net", "data_utils", "tune"):  # each is imported when it arrives
-        client.upload_file(str(Path(__file__).with_name(f"{name}.py")))
+    for name in ("two_layer_net", "data_utils", "tune"):  # upload_file could replace ours, too
+        client.register_plugin(UploadFile(str(Path(__file__).with_name(f"{name}.py"))), name=name)
     arrays = client.scatter([getattr(data, part) for part in TRAINING], broadcast=True)
     executor = client.get_executor(pure=False, retries=2)
     try:
@@ -293,13 +293,14 @@ def _claim(out, data, plan):
     if not (out / "sweep.json").exists():
         if others := [path.name for path in out.glob("[!.]*") if path.suffix != ".part"]:
             raise ValueError(f"{out} holds {others[0]} and no sweep: choose another --out")
-        (out / "trials").mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         _write(out / "sweep.json", json.dumps(wanted, indent=1).encode())
     found = _read(out / "sweep.json")
     for name, value in wanted.items():
         if found.get(name) != value:
             what = f"{out} was made with {name} = {found.get(name)}, this is {value}"
             raise ValueError(f"{what}: choose another --out, or remove the folder")
+    (out / "trials").mkdir(exist_ok=True)  # after sweep.json, without which it would be refused
     data.save_transform(out / "dataset.npz")
 
 
@@ -345,7 +346,6 @@ def load_sweep(out):
 
 
 def _describe(trial, trials):
-    """The settings that differ among the trials, and what came out."""
     varied = [name for name in SETTINGS if len({t[name] for t in trials}) > 1]
     text = "".join(f"{SETTINGS[name][0]} {trial[name]!s:<8} " for name in varied)
     outcome = f"{trial['val_acc']:.2%}" if trial["status"] == "ok" else trial["status"]

@@ -1,1185 +1,560 @@
-import copy
+"""Sweeps: what they train, keep and say, and how they go on after they were stopped."""
+
 import csv
-import dataclasses
-import json
+import inspect
+import itertools
 import math
-import multiprocessing
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-import warnings
-from collections import Counter
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+import zlib
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tune
-from data_utils import load_dataset, load_transform
+from data_utils import PARTS, load_dataset, load_transform
 from tune import Range
 from two_layer_net import TwoLayerNet
 
-SCRIPT = Path(tune.__file__)
-SETTINGS = [
-    "hidden_size",
-    "learning_rate",
-    "reg",
-    "activation",
-    "dropout",
-    "optimizer",
-    "std",
-    "batch_size",
-]
-SETTINGS += ["learning_rate_decay"]
-MEASURED = ["epochs", "status", "val_acc", "val_loss", "train_acc"]
-COLUMNS = ["trial", *SETTINGS, *MEASURED, "seconds"]
-GRID = {"hidden": [8, 20], "lr": [0.03, 1e8], "reg": [0, 1e-3]}  # a rate of 1e8 diverges
-FEW = {"hidden": [4], "lr": [0.1], "reg": [0], "epochs": 1, "verbose": False}
-linux = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="looks for processes in /proc"
-)
+COLUMNS = ["trial", "hidden_size", "learning_rate", "reg", "activation", "dropout", "optimizer"]
+COLUMNS += ["std", "batch_size", "learning_rate_decay", "epochs", "status"]
+COLUMNS += ["val_acc", "val_loss", "train_acc", "seconds"]
+SETTINGS, MEASURES = COLUMNS[1:10], COLUMNS[12:15]
+ARGUMENTS = ["hidden", "lr", *SETTINGS[2:8], "decay"]
+PICTURES = ["sweep.png", "curves.png", "weights.png", "predictions.png", "confusion.png"]
+GRID = {"hidden": [8, 20], "lr": [0.03, 1e8], "reg": [0, 1e-3], "epochs": 2, "seed": 3}
+MANY = "--hidden 4 --reg 0 --batch-size 20 --epochs 3 --lr .1 .2 .3 .4 .5 .6 .7 .8 .9 1 --out"
+ROOT = Path(tune.__file__).parent
+linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+
+
+class Inline(Executor):
+    """Trains in this process, which takes less time than a pool of processes needs to start."""
+
+    def __init__(self, *_):
+        Inline.count = 0  # of trainings
+
+    def submit(self, function, *arguments):
+        assert os.environ["OMP_NUM_THREADS"] == "1"  # which processes would inherit
+        Inline.count += 1
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def quick(data, lr=(0.1,), **options):
+    """A sweep in this process, of one small net for each rate."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tune, "ProcessPoolExecutor", Inline)
+        few = {"hidden": [4], "reg": [0], "epochs": 1, "verbose": False}
+        return tune.sweep(data, lr=lr, **few | options)
 
 
 @pytest.fixture(scope="module")
 def data():
     """Some rows of mnist5k."""
-    whole = load_dataset("mnist5k")
-    parts = {
-        "X_train": 400,
-        "y_train": 400,
-        "X_val": 150,
-        "y_val": 150,
-        "X_test": 100,
-        "y_test": 100,
-    }
-    return dataclasses.replace(
-        whole, **{part: getattr(whole, part)[:n] for part, n in parts.items()}
-    )
+    whole, counts = load_dataset("mnist5k"), {"train": 400, "val": 150, "test": 100}
+    return replace(whole, **{part: getattr(whole, part)[: counts[part[2:]]] for part in PARTS})
 
 
 @pytest.fixture(scope="module")
 def swept(data, tmp_path_factory):
-    """One sweep in two processes, with all that it left behind: trials, files, printed lines, environment."""
-    out = tmp_path_factory.mktemp("sweep") / "new" / "folder"
+    """A sweep in two processes, which leaves nothing behind but its folder."""
+    out, temporary = tmp_path_factory.mktemp("new") / "new" / "out", tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "3")
-        patch.delenv("OPENBLAS_NUM_THREADS", raising=False)
         patch.delenv("MKL_NUM_THREADS", raising=False)
+        patch.setattr(tempfile, "tempdir", str(temporary))
         before = dict(os.environ)
-        trials = tune.sweep(data, **GRID, epochs=2, workers=2, out=out, seed=3, verbose=False)
-        assert dict(os.environ) == before
+        with pytest.raises(ValueError, match="workers"):
+            tune.sweep(data, workers=0)
+        trials = tune.sweep(data, **GRID, workers=2, out=out, verbose=False)
+        assert dict(os.environ) == before and not list(temporary.iterdir())
     return trials, out
 
 
-@pytest.fixture(scope="module")
-def reported(swept, data, tmp_path_factory):
-    """The same folder after a report, with best.json and pictures."""
-    out = tmp_path_factory.mktemp("reported") / "out"
-    shutil.copytree(swept[1], out)
-    tune.report(out, data)
-    return out
+def facts(trials):
+    """What must be the same to the bit: all but the time it took."""
+    nets = [t["net"] and [zlib.crc32(w) for w in t["net"].params.values()] for t in trials]
+    return [(repr({**t, "net": 0, "seconds": 0}), net) for t, net in zip(trials, nets, strict=True)]
 
 
-def rows(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+def rows(out):
+    """trials.csv without the times."""
+    with open(out / "trials.csv", newline="", encoding="utf-8") as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
-def timeless(path):
-    """The rows without the times, which differ between two runs."""
-    return [{**row, "seconds": ""} for row in rows(path)]
+def fits(out, trials):
+    """Whether trials.csv and best.npz in the folder are those of the trials."""
+    best, table = TwoLayerNet.load(out / "best.npz").params, [row["trial"] for row in rows(out)]
+    same = all(np.array_equal(best[k], w) for k, w in trials[0]["net"].params.items())
+    return same and table == [trial["trial"] for trial in trials]
 
 
-def by_settings(trials):
-    return {tuple(trial[name] for name in SETTINGS[:3]): trial for trial in trials}
+def is_plain(trial, data, epochs, seed=0):
+    """Whether the trial is what the class itself makes of these settings, to the bit."""
+    look = {k: trial[k] for k in ("hidden_size", "std", "activation", "dropout")}
+    look |= {"input_size": data.X_train.shape[1], "output_size": len(data.class_names)}
+    net, penalties = TwoLayerNet(**look, dtype=np.float32, rng=seed), []
 
+    def penalty(net, _):
+        squares = (float(np.vdot(net.params[k], net.params[k])) for k in ("W1", "W2"))
+        penalties.append(trial["reg"] * sum(squares))
 
-def alike(a, b):
-    """Two trials have the same bits in all but the time they took and their place in the grid."""
-    values = [[repr(t[key]) for key in (*SETTINGS, *MEASURED, "history")] for t in (a, b)]
-    nets = [t["net"] and [w.tobytes() for w in t["net"].params.values()] for t in (a, b)]
-    return values[0] == values[1] and nets[0] == nets[1]
+    options = {k: trial[k] for k in SETTINGS if k not in look} | {"callback": penalty}
+    parts = data.X_train, data.y_train, data.X_val, data.y_val
+    history = net.train(*parts, **options, epochs=epochs)
+    plain = {**trial, **{k: history[f"{k}_history"][-1] for k in MEASURES}, "status": "ok"}
+    plain |= {"epochs": epochs, "history": {**history, "penalty_history": penalties}, "net": net}
+    return facts([trial]) == facts([plain])
 
 
 def test_trials(swept, data):
     trials, _ = swept
-    assert sorted(trial["trial"] for trial in trials) == list(range(1, 9))
-    grid = [(h, lr, reg) for h in GRID["hidden"] for lr in GRID["lr"] for reg in GRID["reg"]]
-    for trial in trials:
-        assert tuple(trial[name] for name in SETTINGS[:3]) == grid[trial["trial"] - 1]
-        assert trial["seconds"] > 0 and set(trial) == {*COLUMNS, "history", "net"}
-        if trial["learning_rate"] == 0.03:
-            net, history = trial["net"], trial["history"]
-            assert (
-                trial["status"] == "ok"
-                and trial["epochs"] == 2
-                and net.hidden_size == trial["hidden_size"]
-            )
-            assert trial["val_acc"] == np.mean(net.predict(data.X_val) == data.y_val) > 0.3
-            assert trial["val_loss"] == history["val_loss_history"][-1]
-            assert trial["val_loss"] == pytest.approx(
-                net.loss(data.X_val, data.y_val, trial["reg"])[0], rel=1e-5
-            )
-            assert trial["train_acc"] == history["train_acc_history"][-1]
-            assert len(history["loss_history"]) == 2 * 8 and len(history["val_acc_history"]) == 2
-
-
-def test_a_trial_that_diverges(swept):
-    trials, _ = swept
-    for trial in trials:
-        if trial["learning_rate"] == 1e8:
-            assert trial["status"] == "diverged" and trial["net"] is trial["history"] is None
-            assert all(math.isnan(trial[key]) for key in ("val_acc", "val_loss", "train_acc"))
-            assert trial["epochs"] == 0
-
-
-def test_best_first(swept):
-    trials, _ = swept
     assert [trial["status"] for trial in trials] == ["ok"] * 4 + ["diverged"] * 4
-    ranks = [(-trial["val_acc"], trial["val_loss"], trial["trial"]) for trial in trials[:4]]
-    assert ranks == sorted(ranks)
-    assert [trial["trial"] for trial in trials[4:]] == [3, 4, 7, 8]
-
-
-def test_best_first_among_equals(data):
-    rates_and_strengths = {
-        "lr": [1e-9],
-        "reg": [1e-3, 0, 1e-3],
-    }  # such a rate changes no prediction
-    trials = tune.sweep(data, [8], **rates_and_strengths, epochs=1, workers=1, verbose=False)
-    assert len({trial["val_acc"] for trial in trials}) == 1
-    assert [trial["trial"] for trial in trials] == [
-        2,
-        1,
-        3,
-    ]  # the lowest loss, then the first in the grid
-
-
-def test_csv(swept):
-    trials, out = swept
-    table = np.genfromtxt(
-        out / "trials.csv", names=True, delimiter=",", dtype=None, encoding="utf-8"
-    )
-    assert list(table.dtype.names) == COLUMNS
-    assert table["trial"].tolist() == list(range(1, 9))
-    for row, trial in zip(table, sorted(trials, key=lambda trial: trial["trial"]), strict=True):
-        for name in COLUMNS:  # repr, as nan is not equal to itself
-            assert repr(row[name].item()) == repr(type(row[name].item())(trial[name])), name
-    numbers = np.genfromtxt(out / "trials.csv", names=True, delimiter=",")
-    assert np.isnan(numbers["val_acc"]).sum() == 4 and np.isfinite(numbers["learning_rate"]).all()
-    assert b"\r" not in (out / "trials.csv").read_bytes()
-
-
-def test_files_of_a_sweep(swept, data):
-    trials, out = swept
-    names = ["best.npz", "dataset.npz", "sweep.json", "trials", "trials.csv"]
-    assert sorted(path.name for path in out.iterdir()) == names
-    files = [f"{n:04}.{kind}" for n in (1, 2, 5, 6) for kind in ("json", "npz")]
-    assert sorted(path.name for path in (out / "trials").iterdir()) == files
+    expected = itertools.product(*(GRID[name] for name in ("hidden", "lr", "reg")))
+    assert {tuple(trial[name] for name in SETTINGS[:3]) for trial in trials} == {*expected}
+    ranks = [(-trial["val_acc"], trial["val_loss"]) for trial in trials[:4]]
+    assert ranks == sorted(ranks) and len(set(ranks)) > 1
     for trial in trials[:4]:
-        stem = out / "trials" / f"{trial['trial']:04}"
-        assert json.loads(stem.with_suffix(".json").read_text()) == trial["history"]
-        assert np.array_equal(
-            TwoLayerNet.load(f"{stem}.npz").params["W1"], trial["net"].params["W1"]
-        )
-    transform = load_transform(out / "dataset.npz")
-    assert transform.class_names == data.class_names and transform.image_shape == (28, 28)
-    image = np.arange(784).reshape(28, 28) % 256
-    assert transform.transform(image).tobytes() == data.transform(image).tobytes()
-    best = TwoLayerNet.load(out / "best.npz")
-    for name, w in trials[0]["net"].params.items():
-        assert w.dtype == best.params[name].dtype and np.array_equal(w, best.params[name])
+        assert is_plain(trial, data, 2, seed=3) and trial["seconds"] > 0
+        assert trial["val_acc"] == np.mean(trial["net"].predict(data.X_val) == data.y_val) > 0.3
+    for trial in trials[4:]:
+        assert trial["net"] is None and all(math.isnan(trial[name]) for name in MEASURES)
 
 
-def test_one_worker_and_another_order(swept, data, tmp_path, capfd):
+def test_every_setting_reaches_the_class_and_makes_another_trial(data, tmp_path):
+    values = 5, 0.2, 1e-3, "tanh", 0.25, "adam", 0.5, 7, 0.5
+    trials = quick(data, epochs=3, seed=2, out=tmp_path)
+    for name, value in zip(ARGUMENTS, values, strict=True):
+        trials = quick(data, **{name: [value]}, epochs=3, seed=2, out=tmp_path)
+    for name, value in zip(SETTINGS, values, strict=True):
+        assert [trial[name] for trial in trials].count(value) == 1, name
+    assert len(trials) == 10 and all(is_plain(trial, data, 3, seed=2) for trial in trials)
+
+
+def test_of_equal_accuracies_the_lowest_loss_is_first(data):
+    trials = quick(data, [1e-9], reg=[1e-3, 0, 1e-2])  # such a rate changes no prediction
+    assert len({trial["val_acc"] for trial in trials}) == 1
+    assert [trial["reg"] for trial in trials] == [0, 1e-3, 1e-2]
+
+
+def test_workers_order_of_lists_and_test_rows_change_nothing(swept, data):
+    turned = {name: GRID[name][::-1] for name in ("hidden", "lr", "reg")}
+    other = replace(data, X_test=data.X_val * 9, y_test=data.y_val)
+    assert facts(quick(other, **GRID | turned)) == facts(swept[0])
+
+
+def test_table(swept):
     trials, out = swept
-    turned = {name: values[::-1] for name, values in GRID.items()}
-    again = tune.sweep(data, **turned, epochs=2, workers=1, out=tmp_path, seed=3)
-    found, expected = by_settings(again), by_settings(trials)
-    assert found.keys() == expected.keys()
-    assert all(alike(found[key], expected[key]) for key in expected)
-    lists = [
-        sorted(
-            [row[name] for name in (*SETTINGS, *MEASURED)] for row in rows(folder / "trials.csv")
-        )
-        for folder in (tmp_path, out)
-    ]
-    assert lists[0] == lists[1]
-
-    printed, errors = capfd.readouterr()
-    assert errors == "" and "\r" not in printed and "\x1b" not in printed
-    lines = printed.splitlines()
-    assert len(lines) == 8 and [line.split()[0] for line in lines] == [
-        f"{n}/8" for n in range(1, 9)
-    ]
-    assert sum("val diverged" in line for line in lines) == 4
-    assert f"best {again[0]['val_acc']:.2%}" in lines[-1] and "0:00 left" in lines[-1]
+    table = np.genfromtxt(out / "trials.csv", None, delimiter=",", names=True, encoding="utf-8")
+    assert list(table.dtype.names) == COLUMNS and fits(out, trials)
+    for line, row, trial in zip(table, rows(out), trials, strict=True):
+        assert row == {name: str(trial[name]) for name in COLUMNS} | {"seconds": ""}
+        assert str(line["val_loss"]) == str(trial["val_loss"])  # nan is not equal to nan
+        assert line["seconds"] == trial["seconds"]
+    assert facts(tune.load_sweep(str(out))) == facts(trials)
+    assert set(trials[0]) == {*COLUMNS, "history", "net"}
 
 
-def test_same_csv_with_one_worker(swept, data, tmp_path):
-    _, out = swept
-    tune.sweep(data, **GRID, epochs=2, workers=1, out=tmp_path, seed=3, verbose=False)
-    assert timeless(out / "trials.csv") == timeless(tmp_path / "trials.csv")
+def test_command(data, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setattr(tune, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(tune, "load_dataset", lambda name: data)
+    flags = "--hidden 4:8 --lr 0.01:0.3 --reg 0 0.001 --activation relu tanh --dropout 0:0.5 "
+    flags += "--optimizer momentum sgd --std he 0.1 --batch-size 20 50 --decay 0.9 "
+    flags += f"--trials 4 --epochs 3 --halving --seed 3 --workers 2 --out {out}"
+    assert tune.main(flags.split()) == 0
+    options = {"hidden": Range(4, 8), "lr": Range(0.01, 0.3), "reg": [0, 0.001], "decay": [0.9]}
+    options |= {"activation": ["relu", "tanh"], "dropout": Range(0, 0.5), "std": ["he", 0.1]}
+    options |= {"optimizer": ["momentum", "sgd"], "batch_size": [20, 50], "epochs": 3}
+    trials = quick(data, **options, trials=4, halving=True, seed=3)
+    assert facts(tune.load_sweep(out)) == facts(trials) and fits(out, trials)
+    said, right = capsys.readouterr().out, trials[0]["net"].accuracy(data.X_test, data.y_test)
+    assert re.search(rf"2/2  hidden .*  best {trials[0]['val_acc']:.2%}  0:00 left\n", said)
+    assert right > 0.3 and f"test accuracy of the best: {right:.2%} of 100 images" in said
+    files = [*PICTURES, "best.npz", "dataset.npz", "sweep.json", "trials", "trials.csv"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(files)
+    net, look = TwoLayerNet.load(out / "best.npz"), load_transform(out / "dataset.npz")
+    for i, pixels in enumerate(data.to_pixels(data.X_test[:5])):
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / "digit.png")
+        X = look.transform(look.read(tmp_path / "digit.png"))
+        assert net.predict(X) == net.predict(data.X_test[[i]])
+    assert look.class_names == data.class_names
 
 
-def test_a_trial_is_a_plain_training(swept, data):
-    trial = by_settings(swept[0])[20, 0.03, 1e-3]
-    net = TwoLayerNet(784, 20, 10, "he", dtype=np.float32, rng=3)
-    history = net.train(data.X_train, data.y_train, data.X_val, data.y_val, 0.03, reg=1e-3, epochs=2,
-                        batch_size=50, optimizer="momentum")  # fmt: skip
-    np.testing.assert_allclose(trial["history"]["loss_history"], history["loss_history"], rtol=1e-4)
+def test_report(data, tmp_path, capsys, monkeypatch):
+    """Of a folder alone; of data without test rows; of data that are not found by their name."""
+    calls = "plot_sweep", "plot_curves", "show_net_weights", "plot_predictions", "plot_confusion"
+    drawn, one, two = [], tmp_path / "1", tmp_path / "2"
+    whole = load_dataset("mnist5k", normalize="standard")
+    pictures = dict.fromkeys(calls, lambda *_, path, **__: drawn.append(path.name))
+    monkeypatch.setitem(sys.modules, "vis_utils", SimpleNamespace(**pictures))
+    trials = quick(whole, [0.1, 0.2], out=one)
+    (one / "best.npz").unlink(), (one / "trials.csv").unlink()
+    assert tune.main(["--report", str(one)]) == 0 and fits(one, trials)
+    right = trials[0]["net"].accuracy(whole.X_test, whole.y_test)
+    assert f"test accuracy of the best: {right:.2%} of 1000 images" in capsys.readouterr().out
+    without = replace(data, name="mine", X_test=data.X_test[:0], y_test=data.y_test[:0])
+    assert quick(without, out=two) and tune.report(two, without) == tune.report(str(two)) == 0
+    assert drawn == [*PICTURES, *PICTURES[:3], *PICTURES[:3]]
+    assert "test accuracy" not in capsys.readouterr().out
 
 
-# ---- settings that are refused, before any process is started
+def test_the_same_call_trains_nothing_and_others_add(data, tmp_path, capsys):
+    def files():
+        paths = (tmp_path / "trials").iterdir()
+        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+    first = quick(data, [0.1, 0.2], out=tmp_path)
+    before = files()
+    again = quick(data, [0.1, 0.2], out=tmp_path, verbose=True)
+    said = capsys.readouterr().out  # and nothing of the first
+    assert said.splitlines()[1].startswith(f"all 2 trials were there already, in {tmp_path}")
+    assert Inline.count == 0 and files() == before and facts(again) == facts(first)
+    others = {"lr": [1e-9, 0.2], "activation": ["tanh", "relu"]}
+    more = quick(data, **others, out=tmp_path, verbose=True)
+    assert Inline.count == 3 and "already" not in capsys.readouterr().out
+    assert sorted(facts(more)) == sorted(facts([*quick(data, **others), *quick(data)]))
+    assert before.items() <= files().items() and fits(tmp_path, more)
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"hidden": [16, 0]}, ValueError, ["hidden_size", "0"]),
-        ({"hidden": [16.0]}, TypeError, ["hidden_size", "16.0"]),
-        ({"lr": [0.1, 0]}, ValueError, ["learning_rate", "0"]),
-        ({"lr": [math.nan]}, ValueError, ["learning_rate", "nan"]),
-        ({"lr": ["0.1"]}, TypeError, ["learning_rate", "'0.1'"]),
-        ({"reg": [1e-3, -1]}, ValueError, ["reg", "-1"]),
-        ({"reg": []}, ValueError, ["reg", "[]"]),
-        ({"hidden": []}, ValueError, ["hidden", "[]"]),
-        ({"epochs": 0}, ValueError, ["epochs", "0"]),
-        ({"epochs": -2}, ValueError, ["epochs", "-2"]),
-        ({"epochs": 2.5}, TypeError, ["epochs", "2.5"]),
-        ({"epochs": None}, TypeError, ["epochs", "None"]),
-        ({"hidden": 4}, ValueError, ["hidden", "4"]),
-        ({"lr": 0.1}, ValueError, ["lr", "0.1"]),
-        ({"batch_size": 0}, ValueError, ["batch_size", "0"]),
-        ({"batch_size": 2.5}, TypeError, ["batch_size", "2.5"]),
-        ({"workers": 0}, ValueError, ["workers", "0"]),
-        ({"workers": 1.5}, TypeError, ["workers", "1.5"]),
-        ({"workers": True}, TypeError, ["workers", "True"]),
-        ({"seed": -1}, ValueError, ["-1"]),
-        ({"activation": ["relu", "step"]}, ValueError, ["activation", "step"]),
-        ({"activation": "relu"}, ValueError, ["activation", "'relu'"]),
-        ({"dropout": [1.0]}, ValueError, ["dropout", "1.0"]),
-        ({"optimizer": ["fast"]}, ValueError, ["optimizer", "fast"]),
-        ({"std": ["hey"]}, ValueError, ["std", "hey"]),
-        ({"decay": [0]}, ValueError, ["learning_rate_decay", "0"]),
-        ({"trials": 0}, ValueError, ["trials", "0"]),
-        ({"trials": 1.0}, TypeError, ["trials", "1.0"]),
-        ({"trials": 2}, ValueError, ["trials", "1", "2"]),  # more than the grid has
-        ({"lr": Range(0, 0.1)}, ValueError, ["lr", "0:0.1"]),
-        ({"lr": Range(0.1, 0.1)}, ValueError, ["lr", "0.1:0.1"]),
-        ({"lr": Range(0.1, math.nan)}, ValueError, ["lr", "nan"]),
-        ({"lr": Range(0.1, math.inf)}, ValueError, ["learning_rate", "inf"]),
-        ({"lr": Range("0.1", 1)}, TypeError, ["lr", "'0.1'"]),
-        ({"hidden": Range(4, 8.5)}, TypeError, ["hidden_size", "8.5"]),
-        ({"dropout": Range(0, 1)}, ValueError, ["dropout", "1"]),
-        ({"decay": Range(0, 1)}, ValueError, ["learning_rate_decay", "0"]),
-        ({"optimizer": Range(1, 2)}, ValueError, ["optimizer", "Range"]),
-    ],
-)
-def test_errors_of_sweep(options, error, words, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(tune, "WorkerPool", None)
-    before, out = dict(os.environ), tmp_path / "out"
-    with pytest.raises(error) as caught:
-        tune.sweep(
-            data,
-            **{"hidden": [4], "lr": [0.1], "reg": [0], "out": out, "verbose": False, **options},
-        )
-    assert all(word in str(caught.value) for word in words), str(caught.value)
-    assert not out.exists() and dict(os.environ) == before
+@pytest.mark.parametrize("name", ["epochs", "seed", "halving", *PARTS])
+def test_what_cannot_stand_beside_is_refused(name, data, tmp_path):
+    quick(data, out=tmp_path / "out")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    changed, other, words = {name: 2}, data, f"{name} = (0|1|False), this is (2|True)"
+    if name in PARTS:
+        changed, other, words = {}, replace(data, **{name: -getattr(data, name)}), "checksums"
+    with pytest.raises(ValueError, match=f"out was made with {words}.*another --out"):
+        quick(other, **changed, out=tmp_path / "out")
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
 
 
-def test_unknown_dataset():
-    with pytest.raises(ValueError, match="nothing"):
-        tune.sweep("nothing")
+def test_a_folder_of_other_files_is_left_alone(data, tmp_path):
+    (tmp_path / ".hidden").write_text("as file managers do")
+    (tmp_path / "photo.jpg").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds photo\.jpg .* choose another --out"):
+        quick(data, out=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".hidden", "photo.jpg"}
+    (tmp_path / "photo.jpg").unlink()
+    assert len(quick(data, out=tmp_path)) == 1
 
 
-# ---- command line
+def test_a_damaged_trial_is_named_and_a_removed_one_is_trained(data, tmp_path):
+    first = quick(data, [0.1, 0.2, 0.3], out=tmp_path)
+    path = tmp_path / "trials" / f"{first[1]['trial']}.json"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is damaged, remove it"):
+        quick(data, [0.1, 0.2, 0.3], out=tmp_path)
+    path.unlink()
+    assert facts(quick(data, [0.1, 0.2, 0.3], out=tmp_path)) == facts(first)
+    assert Inline.count == 1
 
 
-def test_command_line(tmp_path, capfd):
-    out = tmp_path / "run"
-    flags = "--hidden 16 24 --lr 0.02 1e8 --reg 1e-4 --epochs 1 --batch-size 100 --seed 5 --workers 2 --out"
-    assert tune.main([*flags.split(), str(out)]) == 0
-    printed, errors = capfd.readouterr()
-    assert errors == "" and "\r" not in printed and "\x1b" not in printed
-    pictures = ["history.png", "sweep.png", "weights.png"]
-    others = ["best.json", "best.npz", "dataset.npz", "sweep.json", "trials", "trials.csv"]
-    assert sorted(path.name for path in out.iterdir()) == sorted([*pictures, *others])
-    assert all((out / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for name in pictures)
-    assert all(
-        str(out / name) in printed.splitlines()[-1]
-        for name in (*pictures, "trials.csv", "best.npz")
-    )
+def refuse(patch, refused, error):
+    """Let no file be replaced for whose path refused(path) is true."""
+    really = os.replace
 
-    table = rows(out / "trials.csv")
-    settings = [("16", "0.02"), ("16", "100000000.0"), ("24", "0.02"), ("24", "100000000.0")]
-    assert [(row["hidden_size"], row["learning_rate"]) for row in table] == settings
-    assert [row["status"] for row in table] == ["ok", "diverged"] * 2
-    best = max(table, key=lambda row: float(row["val_acc"]) if row["status"] == "ok" else -1)
-    data, net = load_dataset("mnist5k"), TwoLayerNet.load(out / "best.npz")
-    assert net.hidden_size == int(best["hidden_size"])
-    assert float(best["val_acc"]) == np.mean(net.predict(data.X_val) == data.y_val)
-    accuracy = np.mean(net.predict(data.X_test) == data.y_test)
-    assert accuracy > 0.5
-    said = f"test accuracy of the best: {accuracy:.2%} of 1000 images\n"
-    assert said in printed
-    summary = json.loads((out / "best.json").read_text())
-    assert summary["test_acc"] == accuracy and summary["val_acc"] == float(best["val_acc"])
-    assert str(summary["trial"]) == best["trial"]
+    def replacing(source, target):
+        if refused(Path(target)):
+            raise error
+        really(source, target)
 
-    # the same command again: the result, and nothing is done
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tune, "WorkerPool", None)
-        assert tune.main([*flags.split(), str(out)]) == 0
-        again, errors = capfd.readouterr()
-        assert errors == "" and said in again and "/4" not in again
-        assert before == {path: path.stat().st_mtime_ns for path in before}
-        # a report needs neither the data nor anything but the folder
-        for name in pictures:
-            (out / name).unlink()
-        patch.setattr(tune, "load_dataset", None)
-        assert tune.main(["--report", str(out)]) == 0
-        again, errors = capfd.readouterr()
-    assert errors == "" and said in again
-    assert all((out / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for name in pictures)
-
-    # other settings in the same folder
-    with pytest.raises(SystemExit) as stopped:
-        tune.main([*flags.replace("0.02", "0.03").split(), str(out)])
-    message = capfd.readouterr().err.splitlines()[-1]
-    assert stopped.value.code == 2 and "lr [0.02, 100000000.0], not [0.03, 100000000.0]" in message
-    assert "another --out or remove the folder" in message and rows(out / "trials.csv") == table
+    patch.setattr(os, "replace", replacing)
 
 
-def test_all_diverged(tmp_path, capfd):
-    flags = "--hidden 4 --lr 1e9 --reg 0 --epochs 1 --workers 1 --out"
-    assert tune.main([*flags.split(), str(tmp_path)]) == 1
-    printed, errors = capfd.readouterr()
-    assert "every trial diverged" in errors and "test accuracy" not in printed
-    names = ["dataset.npz", "sweep.json", "trials", "trials.csv"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
-    assert not list((tmp_path / "trials").iterdir())
-    assert rows(tmp_path / "trials.csv")[0]["status"] == "diverged"
+@pytest.mark.parametrize("name", ["trials.csv", "best.npz"])
+@pytest.mark.parametrize("error", [PermissionError(13, "in use"), OSError(28, "no space")])
+def test_a_file_that_cannot_be_written_stays(name, error, data, tmp_path, monkeypatch):
+    quick(data, [1e-9], out=tmp_path)
+    before, expected = (tmp_path / name).read_bytes(), pytest.raises(type(error))
+    if name == "trials.csv" and error.errno == 13:  # a spreadsheet holds it on Windows
+        expected = pytest.warns(UserWarning, match="trials.csv is not updated")
+    with monkeypatch.context() as patch, expected:
+        refuse(patch, lambda path: path.name == name, error)
+        assert len(quick(data, [1.0, 0.5], out=tmp_path)) == 3
+    assert (tmp_path / name).read_bytes() == before
+    assert fits(tmp_path, quick(data, [1.0, 0.5], out=tmp_path))
+
+
+def test_draws(data):
+    lists = {"hidden": Range(4, 40), "lr": Range(1e-4, 1), "std": Range(0.01, 1)}
+    lists |= {"dropout": Range(0, 0.5), "decay": Range(0.01, 1)}  # these two are linear
+    trials = quick(data, **lists, reg=[0, 0.001], batch_size=[50, 100], trials=60, seed=1)
+    middles = 12.6, 0.01, 0.1, 0.25, 0.505
+    for (name, bounds), middle in zip(lists.items(), middles, strict=True):
+        values = [trial[SETTINGS[ARGUMENTS.index(name)]] for trial in trials]
+        assert bounds.low <= min(values) < max(values) <= bounds.high, name
+        assert 0.35 < np.mean(np.less(values, middle)) < 0.65 and len(set(values)) > 20, name
+    assert {type(trial["hidden_size"]) for trial in trials} == {int}
+    for name, two in (("reg", {0, 0.001}), ("batch_size", {50, 100})):
+        values = [trial[name] for trial in trials]
+        assert set(values) == two and 15 < values.count(min(two)) < 45
+
+
+def test_draws_follow_from_the_seed(data):
+    def names(lr, **options):
+        return {trial["trial"] for trial in quick(data, lr, **options)}
+
+    few, some, default = (names(Range(1e-4, 1), trials=n) for n in (3, 6, None))
+    assert [len(few), len(some), len(default)] == [3, 6, 30] and few < some < default
+    assert not default & names(Range(1e-4, 1), trials=3, seed=1)
+    assert len(names([0.1], hidden=Range(4, 5), trials=9)) == 2  # equal draws are one trial
+    few, some, grid = (names([0.1, 0.2, 0.3], hidden=[2, 3, 4], trials=n) for n in (3, 5, None))
+    assert [len(few), len(some), len(grid)] == [3, 5, 9] and few < some < grid
+    assert grid == names([0.1, 0.2, 0.3], hidden=[2, 3, 4], trials=99)
+    assert few != names([0.1, 0.2, 0.3], hidden=[2, 3, 4], trials=3, seed=1)
+
+
+def halved(trials, rungs):
+    """The epochs that successive halving gives each of the trials."""
+    epochs = {}
+    for rung in rungs:
+        ends = {t["trial"]: rung if t["status"] == "ok" else min(rung, t["epochs"]) for t in trials}
+        reached = [t for t in trials if t["epochs"] >= rung]
+        marks = [[t["history"][f"{k}_history"][rung - 1] for k in MEASURES[:2]] for t in reached]
+        order = sorted(range(len(marks)), key=lambda i: (-marks[i][0], marks[i][1]))
+        trials, epochs = [reached[i] for i in order[: math.ceil(len(trials) / 3)]], epochs | ends
+    return epochs
+
+
+HALVING = {"lr": Range(1e-3, 1e6), "reg": [1e-3], "batch_size": [40], "halving": True}
+
+
+@pytest.mark.parametrize(("rungs", "numbers"), [([1, 3, 9], [27, 9, 3]), ([4, 10], [8, 3])])
+def test_halving(rungs, numbers, data, tmp_path, capsys, monkeypatch):
+    steps, loss, clock = [], TwoLayerNet.loss, itertools.count()
+
+    def counted(net, X, y=None, *rest):
+        steps.append(y is not None and X.shape[1] == 784)
+        return loss(net, X, y, *rest)
+
+    options = {**HALVING, "epochs": rungs[-1], "trials": numbers[0], "out": tmp_path}
+    with monkeypatch.context() as patch:
+        patch.setattr(TwoLayerNet, "loss", counted)
+        patch.setattr(time, "perf_counter", lambda: next(clock))  # each training takes a second
+        trials = quick(data, **options, verbose=True)
+    said = re.findall(r"of (\d+) trials to train .*?(\d+)", capsys.readouterr().out)
+    assert said == [(str(n), str(rung)) for n, rung in zip(numbers, rungs, strict=True)]
+    assert {trial["trial"]: trial["epochs"] for trial in trials} == halved(trials, rungs)
+    ok = [trial for trial in trials if trial["status"] == "ok"]
+    for trial in ok:
+        assert is_plain(trial, data, trial["epochs"])
+        assert trial["seconds"] == 1 + rungs.index(trial["epochs"])
+    done, diverged = sum(len(t["history"]["loss_history"]) for t in trials), len(trials) - len(ok)
+    assert done <= sum(steps) <= done + diverged and diverged  # no step is taken twice
+    assert facts(quick(data, **options)) == facts(trials) and Inline.count == 0
+
+
+def test_halving_of_more_trials(data, tmp_path):
+    """Trials that have gone on are judged by what they were at the time of the others."""
+    early = halved(quick(data, **HALVING, epochs=9, trials=8, out=tmp_path), [3, 9])
+    trials = quick(data, **HALVING, epochs=9, trials=27, out=tmp_path)
+    expected = {k: max(n, early.get(k, 0)) for k, n in halved(trials, [1, 3, 9]).items()}
+    assert {trial["trial"]: trial["epochs"] for trial in trials} == expected
+
+
+def test_stopped_at_any_moment(data, tmp_path):
+    """A sweep is stopped before each of the files that it writes, and taken up again."""
+    options = {"lr": [0.1, 1e9, 1.0], "epochs": 3, "halving": True}
+    expected = quick(data, **options)
+
+    def is_stopped(moment, out):
+        left = itertools.count(moment - 1, -1)
+        with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            refuse(patch, lambda path: out in path.parents and not next(left), KeyboardInterrupt)
+            quick(data, **options, out=out)
+            return False
+        return True
+
+    moment = 1
+    while is_stopped(moment, out := tmp_path / str(moment)):
+        assert facts(quick(data, **options, out=out)) == facts(expected), moment
+        assert fits(out, expected), moment
+        moment += 1
+    assert moment > 15
+
+
+def command(*flags):
+    try:
+        return tune.main(list(flags))
+    except SystemExit as stopped:  # argparse's
+        return stopped.code
+
+
+def test_help(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # so that no line is broken
+    assert command("--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    defaults = {name: p.default for name, p in inspect.signature(tune.sweep).parameters.items()}
+    for name in (*ARGUMENTS, "epochs", "seed"):
+        found = re.search(rf"--{name.replace('_', '-')} [A-Z] [^()]*\(default: ([^)]*)\)", text)
+        assert found[1] == " ".join(map(str, np.ravel(defaults[name]).tolist())), name
+    assert inspect.signature(TwoLayerNet.train).parameters["momentum"].default == 0.9
+    for words in ("momentum is 0.9", "He's", "0.95 an epoch", "tune.py --dask tcp://", "130"):
+        assert words in text
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("--hidden 0", ["hidden", "0"]),
-        ("--hidden 1.5", ["--hidden", "1.5"]),
-        ("--hidden", ["--hidden"]),
-        ("--lr -0.1", ["learning_rate", "-0.1"]),
-        ("--lr fast", ["--lr", "fast"]),
-        ("--lr nan", ["learning_rate", "nan"]),
-        ("--reg -1", ["reg", "-1"]),
-        ("--dataset nothing", ["nothing", "mnist5k"]),
-        ("--epochs 0", ["epochs", "0"]),
-        ("--epochs two", ["--epochs", "two"]),
-        ("--batch-size 0", ["batch_size", "0"]),
-        ("--workers 0", ["workers", "0"]),
-        ("--seed -1", ["seed", "-1"]),
-        ("--colour red", ["--colour"]),
-        ("--lr 1e-3:", ["--lr", "1e-3:"]),
-        ("--lr 0.1:0.01", ["lr", "0.1:0.01"]),
-        ("--reg 0:0.01", ["reg", "0:0.01"]),
-        ("--lr 0.1:1 2", ["--lr", "2"]),
-        ("--hidden 4.5:8", ["--hidden", "4.5:8"]),
-        ("--activation step", ["activation", "step", "relu"]),
-        ("--optimizer fast", ["optimizer", "fast", "adam"]),
-        ("--std hey", ["std", "hey"]),
-        ("--dropout 1", ["dropout", "1"]),
-        ("--decay 0", ["decay", "0"]),
-        ("--trials 0", ["trials", "0"]),
-        ("--trials 91", ["trials", "90", "91"]),
-        ("--report nowhere", ["nowhere", "sweep.json"]),
+        ("--lr fast", "fast"),
+        ("--reg 0:0.01", "reg: .* 0 < LOW"),
+        ("--decay 1:1", "decay: .* LOW < HIGH"),
+        ("--std hey", "std must be .*xavier.* got 'hey'"),
+        ("--epochs 0", "epochs"),
+        ("--trials 0", "trials"),
+        ("--dataset nothing", "nothing.*mnist5k.*svhn"),
+        ("--report nowhere", "nowhere"),
     ],
 )
 def test_flags_that_are_refused(flags, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tune, "WorkerPool", None)
-    with pytest.raises(SystemExit) as stopped:
-        tune.main(flags.split())
-    printed, errors = capsys.readouterr()
-    assert stopped.value.code == 2 and printed == ""
-    message = errors.splitlines()[-1]
-    assert "error:" in message and all(word in message for word in words), message
+    assert command(*flags.split()) == 2
+    assert re.search(f"error: .*{words}", capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
 
 
-@linux
-@pytest.mark.parametrize(
-    ("closing", "code", "said"),
-    [(">&-", 0, ""), (">/dev/full", 2, r"output: \[Errno 28\]"), ("| true", 0, "")],
-)
-def test_output_that_nobody_can_read(closing, code, said, tmp_path):
-    flags = "--hidden 4 --lr 0.1 --reg 0 --epochs 1 --workers 1"
-    command = f"{sys.executable} {SCRIPT} {flags} --out {tmp_path / 'out'} {closing}"
-    run = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
-    assert run.returncode == code and re.search(said, run.stderr) and "Traceback" not in run.stderr
-    assert len((tmp_path / "out" / "trials.csv").read_text().splitlines()) == 2
+def copy_project(folder):
+    """Copy what a sweep needs, without the pictures, which take seconds."""
+    for name in ("tune", "two_layer_net", "data_utils"):
+        shutil.copy(ROOT / f"{name}.py", folder)
+    (folder / "vis_utils.py").write_text("def __getattr__(_): return lambda *_, **__: None\n")
+    return {**os.environ, "TWO_LAYER_NET_DATA": str(ROOT / "datasets")}
 
 
-def test_ctrl_c_of_a_report(reported, capsys, monkeypatch):
-    def stop(*_, **__):
-        raise KeyboardInterrupt(130)
+def test_another_class_and_workers_that_die(tmp_path):
+    look = {"cwd": tmp_path, "capture_output": True, "text": True, "env": copy_project(tmp_path)}
 
-    monkeypatch.setattr(tune, "load_sweep", stop)
-    assert tune.main(["--report", str(reported)]) == 130
-    assert f"stopped; what was done is in {reported / 'trials.csv'}" in capsys.readouterr().err
+    def run(*flags):
+        few = "tune.py", "--hidden", "4", "--reg", "0", "--epochs", "1", "--workers", "1", "--lr"
+        return subprocess.run([sys.executable, *few, *flags], **look)
 
-
-def test_folder_that_is_a_file(tmp_path, capsys):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(SystemExit) as stopped:
-        tune.main(["--hidden", "4", "--out", str(tmp_path / "file")])
-    assert stopped.value.code == 2 and str(tmp_path / "file") in capsys.readouterr().err
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_help():
-    run = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
-    assert run.returncode == 0 and run.stderr == ""
-    flags = "hidden lr reg activation dropout optimizer std batch-size decay trials halving epochs dataset seed"
-    for flag in (*flags.split(), "workers", "out", "dask", "host", "report"):
-        assert f"--{flag}" in run.stdout
-    for example in ("--lr 1e-3:1", "--halving", "--dask tcp://", "--report runs/"):
-        assert example in run.stdout.split("examples:")[1]
-    assert max(map(len, run.stdout.splitlines())) <= 115
-    for default in (
-        "16 64 256",
-        "0.003 0.01 0.03 0.1 0.3 1",
-        "1e-05 0.0001 0.001 0.01 0.1",
-        "mnist5k",
-    ):
-        assert default in " ".join(run.stdout.split())
+    first = run("1e9", "1e10")
+    assert first.returncode == 1 and "all diverged" in first.stderr
+    assert [row["status"] for row in rows(tmp_path / "runs" / "mnist5k")] == ["diverged"] * 2
+    with open(tmp_path / "two_layer_net.py", "a") as file:
+        file.write('OPTIMIZERS["sgd"] = lambda w, *_, **__: w.size < 99 or os._exit(1), 0\n')
+    second, third = run("1e9"), run("0.1", "--optimizer", "adam", "sgd", "--out", "kept")
+    assert second.returncode == 2 and "choose another --out, or remove" in second.stderr
+    assert "mnist5k was made with checksum of two_layer_net.py = " in second.stderr
+    assert third.returncode == 1 and third.stderr.count("a worker died") == 2
+    assert re.search("fewer --workers.*kept keeps what was done", third.stderr)
+    assert [row["optimizer"] for row in rows(tmp_path / "kept")] == ["adam"]
 
 
-def processes_with(text):
-    """Ids of the running processes whose environment holds this text."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if text.encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
+def processes(tag):
+    """The running processes with this TAG in their environment: {id: command line}."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"TAG={tag}\0".encode() in (path / "environ").read_bytes():
+                found[int(path.name)] = (path / "cmdline").read_bytes()
     return found
 
 
-MANY = [
-    "--hidden",
-    "4",
-    "--reg",
-    "0",
-    "--epochs",
-    "6",
-    "--lr",
-    *(f"{0.01 * i:.2f}" for i in range(1, 15)),
-]
-HALVED = ["--hidden", "60:99", "--lr", "1e-2:0.1", "--reg", "0"]
-HALVED += ["--trials", "9", "--epochs", "9", "--halving"]
+@pytest.fixture
+def start(tmp_path):
+    """Start Python in an empty folder, in a session of its own, with a TAG in the environment."""
+    before, started = signal.signal(signal.SIGINT, signal.default_int_handler), []
+    for name in ("tmp", "empty", "project"):
+        (tmp_path / name).mkdir()
+    env = {**copy_project(tmp_path / "project"), "TAG": str(tmp_path), "TMPDIR": f"{tmp_path}/tmp"}
+    env.pop("PYTHONPATH", None)
+    look = {"env": env, "cwd": tmp_path / "empty", "text": True, "start_new_session": True}
+    look |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
+    def start(*command):
+        started.append(subprocess.Popen([sys.executable, *command], **look))
+        return started[-1]
 
-def start(folder, *flags, **options):
-    """The command in a session of its own; its processes and temporary files can be told by the folder."""
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, SCRIPT, *flags, "--workers", "2", "--out", folder / "out"]
-    env = {**os.environ, "SWEEP_OF_A_TEST": f"<{folder}>", "TMPDIR": str(folder / "tmp")}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    if os.name == "posix":  # where the tests run in the background, Ctrl-C may be ignored
-        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, text=True, env=env, start_new_session=True, **options)
-
-
-def workers_of(folder):
-    pids = processes_with(f"SWEEP_OF_A_TEST=<{folder}>")
-    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
-    return [pid for pid, line in lines.items() if b"spawn_main" in line]
-
-
-def nothing_is_left(folder):
-    for _ in range(50):
-        if not processes_with(f"SWEEP_OF_A_TEST=<{folder}>") and not list(
-            (folder / "tmp").iterdir()
-        ):
-            return True
-        time.sleep(0.1)
-    return False
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The rows of the two sweeps above and the bits of their best nets' W1."""
-    found, data = {}, load_dataset("mnist5k")
-    many = {"hidden": [4], "lr": [round(0.01 * i, 2) for i in range(1, 15)], "epochs": 6}
-    few = {
-        "hidden": Range(60, 99),
-        "lr": Range(1e-2, 0.1),
-        "trials": 9,
-        "epochs": 9,
-        "halving": True,
-    }
-    for name, options in (("MANY", many), ("HALVED", few)):
-        out = tmp_path_factory.mktemp(name)
-        with ThreadPoolExecutor(2) as executor:
-            trials = tune.sweep(
-                data, **options, reg=[0.0], executor=executor, out=out, verbose=False
-            )
-        found[name] = timeless(out / "trials.csv"), trials[0]["net"].params["W1"].tobytes()
-    return found
-
-
-@linux
-def test_ctrl_c_while_a_pool_waits_for_its_tasks():
-    pool = tune.WorkerPool(1)
-    future = pool.submit(time.sleep, 60)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        pool.shutdown()
-    assert isinstance(future.exception(5), BrokenExecutor) and not pool.folder.exists()
-
-
-@linux
-@pytest.mark.parametrize(
-    ("how", "code", "lines", "flags"),
-    [
-        ("SIGKILL", -9, 0, "MANY"),
-        ("SIGKILL", -9, 10, "HALVED"),
-        ("SIGINT all", 130, 0, "MANY"),  # while the workers import
-        ("SIGINT all", 130, 7, "MANY"),
-        ("SIGINT twice", 130, 3, "MANY"),
-        ("SIGTERM all", 143, 1, "MANY"),
-        ("SIGTERM", 143, 11, "HALVED"),
-    ],
-)
-def test_stopped_and_taken_up_again(how, code, lines, flags, uninterrupted, tmp_path):
-    expected, best = uninterrupted[flags]
-    flags, out = {"MANY": MANY, "HALVED": HALVED}[flags], tmp_path / "out"
-    run = start(tmp_path, *flags)
-    try:
-        for _ in range(lines):
-            assert "best" in run.stdout.readline()
-        while not list((tmp_path / "tmp").iterdir()):  # the shared data: workers have been started
-            time.sleep(0.01)
-        number = getattr(signal, how.split()[0])
-        os.killpg(run.pid, number) if how.endswith("all") else run.send_signal(number)
-        if how.endswith("twice"):
-            run.send_signal(number)
-        errors = run.communicate(timeout=10)[1]
-    finally:
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-    assert run.returncode == code and "Traceback" not in errors and "once more" not in errors
-    assert (
-        how.split()[0] == "SIGKILL"
-        or "twice" in how
-        or ("stopped" in errors and "goes on" in errors)
-    )
-    assert nothing_is_left(tmp_path)
-    if lines:
-        table = timeless(out / "trials.csv")
-        assert min(lines, 7) <= len(table) <= len(expected) and table != expected
-        assert TwoLayerNet.load(out / "best.npz").input_size == 784
-
-    run = start(tmp_path, *flags)
-    again, errors = run.communicate(timeout=30)
-    assert run.returncode == 0 and errors == "" and nothing_is_left(tmp_path)
-    assert timeless(out / "trials.csv") == expected
-    assert f"{json.loads((out / 'best.json').read_text())['test_acc']:.2%}" in again
-    assert (
-        not list(out.rglob("*.part"))
-        and not list(out.rglob(".*"))
-        and not list(out.rglob("*.check*"))
-    )
-    assert TwoLayerNet.load(out / "best.npz").params["W1"].tobytes() == best
-
-
-@linux
-def test_killed_workers(uninterrupted, tmp_path):
-    run = start(tmp_path, *MANY)
-    run.stdout.readline()
-    for pid in workers_of(tmp_path):
+    yield start
+    signal.signal(signal.SIGINT, before)
+    for pid in processes(tmp_path):
         os.kill(pid, signal.SIGKILL)
-    _, errors = run.communicate(timeout=30)
-    assert run.returncode == 0 and errors.count("once more") == 2 and "signal 9" in errors
-    assert timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][
-        0
-    ] and nothing_is_left(tmp_path)
+    for process in started:
+        process.communicate()
 
 
 @linux
-def test_one_process_writes(tmp_path):
-    flags = [*MANY, "--epochs", "200"]  # it must still be running when the second one looks
-    run = start(tmp_path, *flags)
-    run.stdout.readline()
-    second = start(tmp_path, *flags)
-    assert (
-        "being written by another process" in second.communicate(timeout=10)[1]
-        and second.returncode == 2
-    )
-    run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=10)
-
-
-@linux
-def test_lines_of_a_terminal(tmp_path):
-    parent, child = os.openpty()
-    flags = ["--hidden", "4", "--lr", "0.1", "0.2", "--reg", "0", "--epochs", "2"]
-    run, text = start(tmp_path, *flags, stdout=child), b""
-    os.close(child)
-    while run.poll() is None or select.select([parent], [], [], 0)[0]:
-        try:
-            text += os.read(parent, 1000) if select.select([parent], [], [], 0.1)[0] else b""
-        except OSError:
-            break
-    os.close(parent)
-    assert run.wait() == 0 and run.communicate()[1] == ""
-    live, end = text.decode().replace("\r\n", "\n").split("\nbest 2 of")
-    assert "\r" in live and "\r" not in end and "\x1b" not in live
-    shown = [line.rpartition("\r")[2] for line in live.split("\n")]  # what stays
-    assert sum(line.startswith(("1/2  #", "2/2  #")) for line in shown) == 2
-    assert "1/2 trials  best" in live and not any("/2 trials" in line for line in shown)
-
-
-# ---- search
-
-
-def test_draws_from_lists_too_long_for_a_grid(data):
-    numbers = [i / 1000 for i in range(1, 100)]
-    lists = {"hidden": range(1, 100), "lr": numbers, "reg": numbers, "dropout": numbers}
-    trials = tune.sweep(
-        data, **lists, trials=3, epochs=1, executor=Planted(lambda number, attempt: None)
-    )
-    assert (
-        len({(t["hidden_size"], t["learning_rate"], t["reg"], t["dropout"]) for t in trials}) == 3
-    )
-
-
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [
-        ("X_val", lambda a: None),
-        ("y_val", lambda a: a[:-1]),
-        ("X_test", lambda a: a[:, :-1]),
-        ("y_test", lambda a: a + 9),
-        ("X_train", lambda a: np.where(a == a.max(), np.nan, a)),
-    ],
-)
-def test_a_dataset_that_is_none_is_named(part, change, data):
-    spoiled = copy.copy(data)
-    setattr(spoiled, part, change(getattr(data, part)))
-    with pytest.raises((TypeError, ValueError), match=rf"data\.{part} "):
-        tune.sweep(spoiled, **FEW)
-
-
-def test_numbers_of_numpy_do_not_overflow(data):
-    grid = {**FEW, "hidden": [4, 300], "epochs": np.int8(2), "seed": np.uint8(3), "halving": True}
-    assert len(tune.sweep(data, **grid, executor=Planted(lambda *_: None))) == 2
-
-
-def test_a_dataset_without_test_rows(data, tmp_path, capsys):
-    without = copy.copy(data)
-    without.X_test, without.y_test = data.X_test[:0], data.y_test[:0]
-    tune.sweep(without, **FEW, executor=Planted(lambda *_: None), out=tmp_path)
-    assert tune.report(tmp_path, without) == 0
-    assert "test accuracy" not in capsys.readouterr().out and (tmp_path / "sweep.png").exists()
-
-
-def test_a_net_too_large_for_the_memory_is_refused_before_training(data, tmp_path):
-    with pytest.raises(ValueError, match="hidden_size must be small enough for the memory"):
-        tune.sweep(data, **{**FEW, "hidden": [2, 10**11]}, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_draws(data):
-    """Draws are seen without training."""
-
-    def drawn(**options):
-        executor = Planted(lambda number, attempt: BrokenExecutor("not now"))
-        trials = tune.sweep(data, executor=executor, **{**FEW, **options})
-        return sorted(trials, key=lambda t: t["trial"])
-
-    some = {
-        "hidden": Range(4, 400),
-        "lr": Range(1e-4, 1),
-        "dropout": Range(0, 0.5),
-        "reg": [0, 1e-3, 1],
-    }
-    trials = drawn(**some, activation=["relu", "tanh"], trials=400, seed=1)
-    sizes, rates, dropout, regs, names = (
-        np.array([t[name] for t in trials])
-        for name in ("hidden_size", "learning_rate", "dropout", "reg", "activation")
-    )
-    assert len(trials) == 400 and all(type(t["hidden_size"]) is int for t in trials)
-    assert (
-        sizes.min() in range(4, 8) and 300 < sizes.max() <= 400 and 0.4 < (sizes < 40).mean() < 0.6
-    )
-    assert (
-        1e-4 <= rates.min() < 2e-4 and 0.5 < rates.max() <= 1 and 0.4 < (rates < 1e-2).mean() < 0.6
-    )
-    assert (
-        0 <= dropout.min() < 0.02
-        and 0.48 < dropout.max() <= 0.5
-        and 0.4 < (dropout < 0.25).mean() < 0.6
-    )
-    assert all(100 < Counter(regs.tolist())[reg] < 170 for reg in (0, 1e-3, 1))
-    assert 160 < Counter(names.tolist())["tanh"] < 240
-    assert all(float(f"{rate:.3g}") == rate for rate in rates)
-    assert len({t["learning_rate"] for t in trials}) > 300
-
-    settings = [tuple(t[name] for name in SETTINGS) for t in trials]
-    same = drawn(**some, activation=["relu", "tanh"], seed=1)
-    assert [tuple(t[name] for name in SETTINGS) for t in same] == settings[
-        :30
-    ]  # the default number
-    other = drawn(**some, activation=["relu", "tanh"], seed=2)
-    assert [tuple(t[name] for name in SETTINGS) for t in other] != settings[:30]
-
-    part = drawn(lr=[0.1, 0.2, 0.3], reg=[0, 1, 2], trials=5, seed=3)
-    pairs = [(t["learning_rate"], t["reg"]) for t in part]
-    assert len(set(pairs)) == 5 and pairs == sorted(pairs) and {p[1] for p in pairs} <= {0, 1, 2}
-    assert part != drawn(lr=[0.1, 0.2, 0.3], reg=[0, 1, 2], trials=5, seed=4)
-
-
-def test_all_settings_reach_the_class(data):
-    options = {"activation": ["tanh"], "dropout": [0.25], "optimizer": ["adam"], "std": [0.05]}
-    (trial,) = tune.sweep(data, [6], [0.002], [1e-4], **options, batch_size=30, decay=[0.5], epochs=3,
-                          workers=1, seed=2, verbose=False)  # fmt: skip
-    net = TwoLayerNet(784, 6, 10, 0.05, activation="tanh", dropout=0.25, dtype=np.float32, rng=2)
-    history = net.train(data.X_train, data.y_train, data.X_val, data.y_val, 0.002, 0.5, 1e-4, epochs=3,
-                        batch_size=30, optimizer="adam")  # fmt: skip
-    np.testing.assert_allclose(trial["history"]["loss_history"], history["loss_history"], rtol=1e-4)
-    assert [trial[name] for name in SETTINGS] == [
-        6,
-        0.002,
-        1e-4,
-        "tanh",
-        0.25,
-        "adam",
-        0.05,
-        30,
-        0.5,
-    ]
-
-
-HALVING = {
-    "hidden": [6],
-    "lr": Range(1e-4, 1),
-    "reg": [1e-4],
-    "trials": 11,
-    "epochs": 10,
-    "seed": 5,
-}
-
-
-@pytest.fixture(scope="module")
-def halved(data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("halved")
-    with ThreadPoolExecutor(1) as executor:
-        trials = tune.sweep(
-            data, **HALVING, halving=True, executor=executor, out=out, verbose=False
-        )
-    return trials, out
-
-
-def test_halving(halved, data):
-    """Rungs of 2, 4 and 10 epochs for 11, 4 and 2 trials."""
-    trials, out = halved
-    with ThreadPoolExecutor(1) as executor:
-        whole = tune.sweep(data, **HALVING, executor=executor, verbose=False)
-    whole, by_number = {t["trial"]: t for t in whole}, {t["trial"]: t for t in trials}
-
-    def best(numbers, epoch, count):
-        def rank(n):
-            history = whole[n]["history"]
-            return -history["val_acc_history"][epoch - 1], history["val_loss_history"][epoch - 1], n
-
-        return sorted(numbers, key=rank)[:count]
-
-    second = best(range(1, 12), 2, 4)
-    third = best(second, 4, 2)
-    for number, trial in by_number.items():
-        assert trial["epochs"] == (10 if number in third else 4 if number in second else 2)
-        for name, values in trial["history"].items():
-            assert values == whole[number]["history"][name][: len(values)], name
-    for number in third:
-        assert alike(by_number[number], whole[number])  # the same bits
-    assert not list(out.rglob("*.checkpoint.npz"))
-    assert np.array_equal(
-        TwoLayerNet.load(out / "best.npz").params["W1"], trials[0]["net"].params["W1"]
-    )
-
-
-@pytest.mark.parametrize("after", [0, 4, 11, 13, 15, 16])
-def test_halving_is_taken_up_again(after, halved, data, tmp_path):
-    executor = Planted(lambda number, attempt: KeyboardInterrupt() if number > after else None)
-    with pytest.raises(KeyboardInterrupt):
-        tune.sweep(data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False)
-    executor = Planted(lambda number, attempt: None)
-    again = tune.sweep(
-        data, **HALVING, halving=True, executor=executor, out=tmp_path, verbose=False
-    )
-    assert sum(executor.attempts.values()) == 17 - after
-    assert executor.checkpoints.count(b"") == max(0, 11 - after)  # nobody starts again
-    assert timeless(tmp_path / "trials.csv") == timeless(halved[1] / "trials.csv")
-    assert all(alike(a, b) for a, b in zip(again, halved[0], strict=True))
-    assert not list(tmp_path.rglob("*.checkpoint.npz"))
-
-
-def test_a_rung_is_judged_by_what_was_known_then():
-    accuracies = {
-        1: [0.9, 0.1],
-        2: [0.8],
-        3: [],
-        4: [0.8],
-    }  # the first has gone on since, the third diverged
-    trials = [
-        {
-            "trial": n,
-            "history": {"val_acc_history": values, "val_loss_history": [n % 4] * len(values)},
-        }
-        for n, values in accuracies.items()
-    ]
-    assert [t["trial"] for t in tune._promoted(trials, 1)] == [
-        1,
-        4,
-    ]  # of equals the one with the lower loss
-
-
-@pytest.mark.parametrize("outcome", ["worse", "diverged"])
-def test_the_best_may_change_for_the_worse(outcome, data, tmp_path):
-    class Changed(Planted):
-        def submit(self, function, *arguments):
-            future = super().submit(function, *arguments)
-            result = future.result()
-            if arguments[3] == 3 and outcome == "worse":  # the second rung
-                result["val_acc"] = 0.01
-            elif arguments[3] == 3:
-                result.update(status="diverged", net=None, val_acc=math.nan)
-            return future
-
-    options = {**FEW, "lr": [0.01, 0.1, 0.001], "epochs": 3, "halving": True, "out": tmp_path}
-    trials = tune.sweep(data, **options, executor=Changed(lambda *_: None))
-    assert [t["trial"] for t in trials] == [1, 3, 2] and trials[2]["epochs"] == 3
-    best = TwoLayerNet.load(tmp_path / "best.npz").params["W1"]
-    assert np.array_equal(best, trials[0]["net"].params["W1"])
-    assert (tmp_path / "trials" / "0002.npz").exists() == (outcome == "worse")
-
-
-def test_halving_says_what_it_spent(data, capsys):
-    options = {
-        "hidden": [4],
-        "lr": [0.01, 0.1, 1e8],
-        "reg": [0],
-        "epochs": 3,
-        "workers": 1,
-        "halving": True,
-    }
-    trials = tune.sweep(data, **options)
-    assert [(t["status"], t["epochs"]) for t in trials] == [("ok", 3), ("ok", 1), ("diverged", 0)]
-    printed = capsys.readouterr().out.splitlines()
-    assert "4 of 9 epochs (44.4%), 5 saved" in printed[-1] and "after 3/3" in printed[-2]
-    assert len(printed) == 5
-
-
-# ---- executors
-
-
-class Planted:
-    """An executor that does each task at once, unless plan(number of the task, attempt) gives an error."""
-
-    def __init__(self, plan):
-        self.plan, self.attempts, self.checkpoints = plan, Counter(), []
-
-    def submit(self, function, *arguments):
-        self.attempts[str(arguments)] += 1
-        self.checkpoints.append(arguments[-1])
-        number, future = list(self.attempts).index(str(arguments)) + 1, Future()
-        error = self.plan(number, self.attempts[str(arguments)])
-        if error is None:
-            future.set_result(function(*arguments))
-        else:
-            future.set_exception(error)
-        return future
-
-
-def test_a_failed_trial_is_tried_once_more(data, tmp_path, capsys):
-    grid = {**FEW, "lr": [0.1, 0.2, 0.3], "out": tmp_path}
-
-    def plan(number, attempt):
-        return BrokenExecutor("gone") if number == 3 or (number == 2 and attempt == 1) else None
-
-    trials = tune.sweep(data, **grid, executor=Planted(plan))
-    assert [t["status"] for t in trials] == ["ok", "ok", "failed"]
-    assert trials[2]["trial"] == 3 and trials[2]["net"] is None and math.isnan(trials[2]["val_acc"])
-    errors = capsys.readouterr().err
-    assert errors.count("once more") == 2 and errors.count("given up") == 1 and "gone" in errors
-    assert [row["status"] for row in rows(tmp_path / "trials.csv")] == ["ok", "ok", "failed"]
-    assert tune.report(tmp_path) == 1 and "1 failed" in capsys.readouterr().err
-
-    executor = Planted(lambda number, attempt: None)
-    trials = tune.sweep(data, **grid, executor=executor)
-    assert [t["status"] for t in trials] == ["ok"] * 3 and sum(executor.attempts.values()) == 1
-    assert tune.report(tmp_path) == 0
-
-
-def test_an_error_of_the_program_is_raised(data):
-    with pytest.raises(ValueError, match="mine"):
-        tune.sweep(data, **FEW, executor=Planted(lambda number, attempt: ValueError("mine")))
-
-
-@pytest.mark.parametrize("kind", ["threads", "processes"])
-def test_other_executors(kind, swept, data, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    with (
-        ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, context) as executor
-    ):
-        tune.sweep(data, **GRID, epochs=2, executor=executor, out=tmp_path, seed=3, verbose=False)
-    assert timeless(tmp_path / "trials.csv") == timeless(swept[1] / "trials.csv")
-
-
-def test_data_goes_out_once_to_who_has_the_key(data):
-    with tune._served(data, "127.0.0.1") as source:
-        with pytest.raises(multiprocessing.AuthenticationError):
-            tune._arrays((source[0], b"wrong"))
-        arrays = tune._arrays(source)
-        assert [a.tobytes() for a in arrays] == [
-            getattr(data, part).tobytes() for part in tune.PARTS
-        ]
-        assert tune._arrays(source) is arrays  # nobody is asked again
-        assert len(str(source)) < 300
+def test_stopped_and_taken_up_again(start, tmp_path):
+    """The same command is stopped three times, each in another way; then a worker is killed."""
+    out, script, done = tmp_path / "out", tmp_path / "project" / "tune.py", {}
+    for how in ("SIGINT of all", "SIGINT", "SIGKILL", "SIGKILL of a worker"):
+        run = start(script, *MANY.split(), out, "--workers", "2")
+        assert f"{10 - len(done)} of 10 trials to train" in run.stdout.readline()
+        assert run.stdout.readline().startswith("1/")
+        time.sleep(0.01)  # Python may miss a signal in the very moment that it begins to wait
+        os.killpg(run.pid, signal.SIGSTOP)  # so that it does not end before it is stopped
+        workers = [pid for pid, line in processes(tmp_path).items() if b"spawn_main" in line]
+        assert len(workers) == 2
+        pid = {"SIGINT of all": -run.pid, "SIGKILL of a worker": workers[0]}.get(how, run.pid)
+        os.kill(pid, getattr(signal, how.split()[0]))
+        os.killpg(run.pid, signal.SIGCONT)
+        errors, patience = run.communicate(timeout=60)[1], iter(range(99))
+        while processes(tmp_path) and next(patience, None) is not None:
+            time.sleep(0.02)
+        assert not processes(tmp_path) and not list((tmp_path / "tmp").rglob("*.npy")), how
+        if how.startswith("SIGINT"):
+            assert run.returncode == 130, errors
+            assert f"stopped; {out} keeps what was done, the same command" in errors
+        before, paths = done, (out / "trials").glob("*.json")
+        done = {path: path.read_bytes() for path in paths}
+        assert before.items() < done.items(), how
+    assert run.returncode == 0 and errors.count("a worker died") == 1, errors
+    trials, data = tune.load_sweep(out), load_dataset("mnist5k")
+    assert len(trials) == 10 and all(is_plain(trial, data, 3) for trial in trials)
+    assert fits(out, trials)
+    run = start(script, *MANY.split(), f"{out}2", "--epochs", "999999")
+    assert "10 of 10 trials" in run.stdout.readline()
+    time.sleep(0.1)
+    os.kill(run.pid, signal.SIGINT)
+    run.communicate(timeout=20)  # it does not wait for the end of a trial
+    assert run.returncode == 130
 
 
 @linux
 @pytest.mark.filterwarnings("default")
-def test_dask(uninterrupted, tmp_path):
+def test_dask(start, swept, data, tmp_path):
+    """Workers that have no copy of the project, one of which dies."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster:
-        run = start(tmp_path, *MANY, "--dask", cluster.scheduler_address)
-        for _ in range(4):
-            assert "best" in run.stdout.readline()
-        os.kill(cluster.workers[0].pid, signal.SIGKILL)
-        printed, errors = run.communicate(timeout=30)
-    assert run.returncode == 0, errors
-    assert (
-        timeless(tmp_path / "out" / "trials.csv") == uninterrupted["MANY"][0] and "14/14" in printed
-    )
-
-
-def test_dask_that_is_not_there(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(SystemExit):
-        tune.main(["--dask", "tcp://127.0.0.1:1", "--out", str(tmp_path / "out")])
-    assert "pip install distributed" in capsys.readouterr().err
-
-
-def fail_with_what_cannot_be_sent():
-    raise ValueError(lambda: 0)
-
-
-def test_worker_pool_reports_an_error_that_cannot_be_sent():
-    with tune.WorkerPool(1) as pool, pytest.raises(RuntimeError, match=r"ValueError.*lambda"):
-        pool.submit(fail_with_what_cannot_be_sent).result()
-
-
-def test_worker_pool():
-    with tune.WorkerPool(2) as pool:
-        folder = pool.folder
-        values = [pool.submit(math.sqrt, i) for i in (4, 9, -1)]
-        assert [future.result() for future in values[:2]] == [2, 3]
-        with pytest.raises(ValueError):
-            values[2].result()
-        died = pool.submit(os._exit, 3)
-        with pytest.raises(BrokenExecutor, match="exit code 3"):
-            died.result()
-        assert len({pool.submit(os.getpid).result() for _ in range(8)} | {os.getpid()}) > 1
-        assert folder.is_dir()
-    assert not folder.exists()
-    began = time.perf_counter()
-    with pytest.raises(RuntimeError), tune.WorkerPool(1) as pool:
-        pool.submit(time.sleep, 30)
-        raise RuntimeError("leave")
-    assert time.perf_counter() - began < 5
-
-
-# ---- folders
-
-
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"epochs": 2}, "epochs 1, not 2"),
-        ({"seed": 1}, "seed 0, not 1"),
-        ({"hidden": [5]}, r"hidden \[4\], not \[5\]"),
-        ({"lr": Range(0.1, 0.2), "trials": 1}, r"lr \[0.1\], not 0.1:0.2"),
-        ({"halving": True}, "halving False, not True"),
-        ({"batch_size": [40]}, r"batch_size \[50\], not \[40\]"),
-        ({"decay": [1.0]}, r"decay \[0.95\], not \[1.0\]"),
-        ({"less": True}, "data_checksum"),
-    ],
-)
-def test_changed_settings_are_refused(changed, words, data, tmp_path, monkeypatch):
-    tune.sweep(data, **FEW, executor=Planted(lambda *_: None), out=tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    if changed == {"less": True}:
-        changed, data = {}, dataclasses.replace(data, X_val=data.X_val[1:], y_val=data.y_val[1:])
-    with pytest.raises(ValueError, match=f"{words}.*another --out or remove the folder"):
-        tune.sweep(data, **{**FEW, **changed}, out=tmp_path)
-    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-
-
-def test_a_range_is_not_a_list_of_its_ends(data, tmp_path):
-    options = {**FEW, "executor": Planted(lambda *_: None), "out": tmp_path, "trials": 2}
-    tune.sweep(data, **{**options, "lr": [0.1, 0.2]})
-    with pytest.raises(ValueError, match="lr"):
-        tune.sweep(data, **{**options, "lr": Range(0.1, 0.2)})
-
-
-def test_a_folder_of_others_is_left_alone(data, tmp_path):
-    (tmp_path / "trials.csv").write_text("mine")
-    with pytest.raises(ValueError, match=r"no sweep\.json"):
-        tune.sweep(data, **FEW, out=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
-    assert (tmp_path / "trials.csv").read_text() == "mine"
-
-
-def test_missing_rows_and_files_are_made_again(data, tmp_path):
-    options = {**FEW, "lr": np.array([0.05, 0.1, 0.2]), "epochs": np.int64(1), "out": tmp_path}
-    first = tune.sweep(data, **options, executor=Planted(lambda *_: None))
-    whole = timeless(tmp_path / "trials.csv")
-    lines = (tmp_path / "trials.csv").read_text().splitlines()
-    (tmp_path / "trials.csv").write_text("\n".join([*lines[:2], *lines[3:]]) + "\n")
-    (tmp_path / "trials" / "0003.npz").unlink()
-    (tmp_path / "best.npz").unlink()
-    (tmp_path / "trials.csv.0123abcd.part").write_text("half")
-    executor = Planted(lambda *_: None)
-    again = tune.sweep(data, **options, executor=executor)
-    assert sum(executor.attempts.values()) == 2 and timeless(tmp_path / "trials.csv") == whole
-    assert all(alike(a, b) for a, b in zip(first, again, strict=True))
-    assert np.array_equal(
-        TwoLayerNet.load(tmp_path / "best.npz").params["W1"], first[0]["net"].params["W1"]
-    )
-    assert not list(tmp_path.glob("*.part"))
-    assert all(alike(a, b) for a, b in zip(first, tune.load_sweep(tmp_path), strict=True))
-
-    (tmp_path / "trials.csv").write_text(
-        "\n".join([lines[0], "9" + lines[1][1:].replace(",ok,", ",diverged,")]) + "\n"
-    )
-    with pytest.raises(ValueError, match=r"trials\.csv.*trial 9"):
-        tune.sweep(data, **options)
-    (tmp_path / "trials.csv").write_text("trial,mine\n1,2\n")
-    with pytest.raises(ValueError, match=r"trials\.csv"):
-        tune.sweep(data, **options)
-    (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(ValueError, match=r"sweep\.json"):
-        tune.sweep(data, **options)
-
-
-def test_other_files_in_the_folder_are_left_alone(data, tmp_path):
-    others = [
-        "film.part",
-        ".secret",
-        "best.npz.2024.part",
-        "notes.json.old.part",
-        "trials/patient.pdf.part",
-    ]
-    with ThreadPoolExecutor(1) as executor:
-        (tmp_path / ".secret").write_text("mine")
-        tune.sweep(data, **FEW, executor=executor, out=tmp_path)
-        for name in others:
-            (tmp_path / name).write_text("mine")
-        tune.sweep(data, **FEW, executor=executor, out=tmp_path)
-    assert all((tmp_path / name).read_text() == "mine" for name in others)
-
-
-@linux
-def test_forked_workers_do_not_keep_the_folder(data, tmp_path):
-    context = multiprocessing.get_context("fork")
-    with warnings.catch_warnings(), ProcessPoolExecutor(1, context) as executor:
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+    look = {"n_workers": 0, "host": "127.0.0.1", "dashboard_address": None}
+    with distributed.LocalCluster(**look) as cluster, distributed.Client(cluster) as client:
+        out, at = tmp_path / "out", cluster.scheduler_address
         for _ in range(2):
-            tune.sweep(data, **FEW, executor=executor, out=tmp_path)
+            start("-m", "dask", "worker", at, "--no-nanny", "--nthreads", "1", "--no-dashboard")
+        client.wait_for_workers(2, timeout=60)
+        run = start(tmp_path / "project" / "tune.py", *MANY.split(), out, "--dask", at)
+        assert "10 of 10" in run.stdout.readline() and run.stdout.readline().startswith("1/10")
+        os.kill(client.run(os.getpid).popitem()[1], signal.SIGKILL)
+        errors = run.communicate(timeout=60)[1]
+        assert run.returncode == 0 and f"waiting for workers at {at}" in errors, errors
+        assert facts(tune.sweep(data, **GRID, client=client, verbose=False)) == facts(swept[0])
+    assert Path(tune.__file__).parent == ROOT  # though dask has loaded copies
+    trials, data = tune.load_sweep(out), load_dataset("mnist5k")
+    assert len(trials) == 10 and all(is_plain(trial, data, 3) for trial in trials)
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("sweep.json", ".+", "{}"),
-        ("sweep.json", ".+", "[1]"),
-        ("sweep.json", ".+", "[" * 100_000),
-        ("sweep.json", '"trials": [0-9]+', '"trials": null'),
-        ("sweep.json", '"format": 1', '"format": 2'),
-        ("trials/0001.json", ".+", '{"a": 1}'),
-        ("trials/0001.json", '("val_acc_history": ).*?]', "\\1[0.5]"),
-        ("best.json", ".+", "[]"),
-        ("best.json", '"test_acc": [0-9.]+', '"test_acc": 9'),
-        ("best.json", '"test_acc": [0-9.]+', '"test_acc": "all"'),
-        ("best.json", ',\\s*"test_images": [0-9]+', ""),
-        ("trials.csv", "\n$", ""),
-        ("trials.csv", "(\n1,.*\n)", "\\1\\1"),
-        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\g<1>5.0"),
-        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\g<1>0,93"),
-        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\1"),
-        ("trials.csv", "(\n1,.*,ok,)[0-9.]+", "\\1abc"),
-        ("trials.csv", "(\n1,.*,)[0-9.e-]+(?=\n)", "\\1x"),
-        ("trials.csv", "(\n1,.*),ok,", "\\1,fine,"),
-        ("trials.csv", "\n1,[0-9]+,[0-9.]+", "\n1,4,fast"),
-        ("trials/0001.json", '("val_acc_history": ).*?]', "\\g<1>5"),
-        ("trials.csv", "(?s).+", "\0" * 1000),
-    ],
-)  # fmt: skip
-def test_a_damaged_folder_is_named(name, old, new, reported, tmp_path, capsys):
-    shutil.copytree(reported, tmp_path / "out")
-    path = tmp_path / "out" / name
-    text, count = re.subn(
-        old, new, path.read_text(), count=1, flags=re.DOTALL if old == ".+" else 0
-    )
-    assert count == 1
-    path.write_text(text)
-    with pytest.raises(SystemExit) as stopped:
-        tune.main(["--report", str(tmp_path / "out")])
-    said = capsys.readouterr().err
-    assert (
-        stopped.value.code == 2 and str(path) in said and re.search("damaged|does not tell", said)
-    ), said
-
-
-def test_the_best_net_is_looked_after(reported, data, tmp_path):
-    shutil.copytree(reported, tmp_path / "out")
-    path = tmp_path / "out" / "best.npz"
-    whole = path.read_bytes()
-    for content in (whole[:99], (tmp_path / "out" / "trials" / "0001.npz").read_bytes(), None):
-        path.unlink() if content is None else path.write_bytes(content)
-        tune.report(tmp_path / "out", data)
-        assert path.read_bytes() == whole
-    other = min((tmp_path / "out" / "trials").glob("*.npz"), key=lambda p: p.stat().st_size)
-    largest = max((tmp_path / "out" / "trials").glob("*.npz"), key=lambda p: p.stat().st_size)
-    shutil.copy(other, largest)
-    with pytest.raises(ValueError, match=rf"{largest.name} is not the net"):
-        tune.report(tmp_path / "out", data)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"data": None}, "data must be a Dataset"),
-        ({"halving": "no"}, "halving must be True or False"),
-        ({"verbose": 1.5}, "verbose must be True or False"),
-        ({"out": 5}, "out must be a path"),
-        ({"lr": [abs]}, "lr must be a list of numbers or names"),
-        ({"executor": 3}, "executor must be"),
-    ],
-)
-def test_types_of_arguments(options, words, data):
-    with pytest.raises(TypeError, match=words):
-        tune.sweep(**{"data": data, **FEW, **options})
+@pytest.mark.filterwarnings("default")
+def test_dask_that_is_not_there(tmp_path, capsys, monkeypatch):
+    distributed, out = pytest.importorskip("distributed"), tmp_path / "out"
+    Client = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda at, timeout: Client(at, timeout=timeout / 50))
+    for words in ("Timed out trying to connect to tcp://127.0.0.1:1", "pip install distributed"):
+        assert command("--dask", "tcp://127.0.0.1:1", "--out", str(out)) == 2 and not out.exists()
+        assert re.search(f"error: .*{words}", capsys.readouterr().err)
+        monkeypatch.setitem(sys.modules, "distributed", None)
