@@ -33,7 +33,7 @@ import warnings
 import zlib
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import Pipe, get_context
 from pathlib import Path
@@ -59,7 +59,6 @@ MEASURES = ("val_acc", "val_loss", "train_acc")
 COLUMNS = ("trial", *SETTINGS, "epochs", "status", *MEASURES, "seconds")
 TRAINING = ("X_train", "y_train", "X_val", "y_val")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
 Range = namedtuple("Range", ("low", "high"))
 Range.__doc__ = "Bounds to draw between: log-uniformly, but dropout and decay uniformly."
 
@@ -95,9 +94,8 @@ def sweep(
         ceil(epochs / 3**s) epochs, the best third goes on to ceil(epochs / 3**(s - 1)), and so on;
         s is the largest number with 3**s <= epochs and 3**s <= the number of trials.
     seed: of weights, order of rows and draws. The same seed and settings give the same result.
-    workers: number of processes, default one for each core. They import the script that calls
-        this function, which therefore does so under `if __name__ == "__main__":`.
-    client: a distributed.Client, to train on its dask cluster instead.
+    workers: processes, default one a core; guard a script's call by `if __name__ == "__main__":`.
+    client: a distributed.Client or the address of a dask scheduler, to train on its cluster.
     out: folder of the results; a trial that it holds is not trained again.
 
     Returns all trials of the folder, best validation accuracy first (then lowest validation loss):
@@ -112,16 +110,17 @@ def sweep(
     drawn = _draw(lists, trials, seed)
     if min(len(drawn), epochs, len(data.y_val), 1 if trials is None else trials) < 1:
         raise ValueError("a sweep needs trials, epochs and validation rows, at least one of each")
-    tiny = [np.ones((2, 1), np.float32), np.zeros(2, int)] * 2
-    for settings in drawn.values():
-        _trial(tiny, 1, settings, seed, 1, 1)  # so that the class refuses wrong settings at once
     plan = {"epochs": int(epochs), "halving": bool(halving), "seed": int(seed)}
-    with nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="tune-") as folder:
-        _claim(Path(folder), data, plan)
+    with tempfile.TemporaryDirectory(prefix="tune-") as folder:
+        for settings in drawn.values():  # so that the class refuses wrong settings at once
+            tiny = [np.ones((2, 1)), np.zeros(2, int)] * 2
+            _trial(Path(folder, ".tiny"), tiny, 1, settings, seed, 1)
+        folder = Path(out or folder)
+        _claim(folder, data, plan)
         for attempt in range(3):
             try:
                 with _cluster(data, client) if client else _processes(data, workers) as submit:
-                    _train_missing(submit, Path(folder), drawn, plan, verbose)
+                    _train_missing(submit, folder, drawn, plan, verbose)
                 return load_sweep(folder)
             except BrokenExecutor:
                 if attempt == 2:
@@ -176,16 +175,14 @@ def _train_missing(submit, out, drawn, plan, verbose):
         for name in sorted(alive, key=lambda name: -drawn[name]["hidden_size"]):  # longest first
             before = records.get(name, {"status": "ok", "epochs": 0, "seconds": 0})
             if before["status"] == "ok" and before["epochs"] < rung:
-                path = out / "trials" / f"{name}.checkpoint.npz"
-                saved = path.read_bytes() if path.exists() else b""
-                task = drawn[name], plan["seed"], rung, epochs, saved, before["seconds"]
-                futures[submit(*task)] = name
+                task = drawn[name], plan["seed"], rung, plan["halving"], before["seconds"]
+                futures[submit((out / "trials" / name).absolute(), *task)] = name
                 cost[name] = drawn[name]["hidden_size"] * (rung - before["epochs"])
         say(f"{len(futures)} of {len(alive)} trials to train up to epoch {rung}")
         for count, future in enumerate(as_completed(futures), 1):
             name = futures[future]
-            for ending, content in future.result().items():
-                _write(out / "trials" / f"{name}{ending}", content)
+            for file, content in (future.result() or {}).items():
+                _write(out / "trials" / file, content)
             records[name] = _read(out / "trials" / f"{name}.json")
             best = _summarize(out, records.values())
             spent += cost.pop(name)
@@ -203,33 +200,36 @@ def _train_missing(submit, out, drawn, plan, verbose):
         say(f"all {n} trials were there already, in {out}; remove the folder to train them again")
 
 
-def _trial(arrays, classes, settings, seed, rung, epochs, saved=b"", seconds=0.0):
-    """What a worker does: train for `rung` of `epochs`; returns the contents of a trial's files."""
+def _trial(stem, arrays, classes, settings, seed, epochs, halving=False, seconds=0.0):
+    """What a worker does: train a net and write the trial's files, whose names begin with stem."""
 
     def record_penalty(net, history):
         squares = sum(float(np.vdot(net.params[name], net.params[name])) for name in ("W1", "W2"))
         history.setdefault("penalty_history", []).append(settings["reg"] * squares)
 
-    began, status, files = time.perf_counter(), "diverged", {}
+    began, status = time.perf_counter(), "diverged"
     X, *others = (np.load(a, mmap_mode="r") if isinstance(a, str) else a for a in arrays)
     look = {name: settings[name] for name in ("hidden_size", "std", "activation", "dropout")}
     options = {name: settings[name] for name in SETTINGS if name not in look}
+    options |= {"checkpoint": f"{stem}.checkpoint.npz", "resume": True} if halving else {}
     net = TwoLayerNet(X.shape[1], output_size=classes, dtype=X.dtype, rng=seed, **look)
-    with tempfile.TemporaryDirectory(prefix="tune-") as folder, suppress(FloatingPointError):
-        checkpoint = Path(folder, "checkpoint.npz")
-        if saved or rung < epochs:
-            checkpoint.write_bytes(saved)
-            options |= {"checkpoint": str(checkpoint), "resume": bool(saved)}
-        net.train(X, *others, **options, epochs=rung, callback=record_penalty)
-        net.save(Path(folder, "net.npz"))
-        files, status = {".npz": Path(folder, "net.npz").read_bytes()}, "ok"
-        if rung < epochs:
-            files[".checkpoint.npz"] = checkpoint.read_bytes()
-    past, seconds = net.history, seconds + time.perf_counter() - began
-    ends = {name: past[f"{name}_history"][-1] if status == "ok" else np.nan for name in MEASURES}
-    record = {**settings, "epochs": len(past["val_acc_history"]), "status": status, **ends}
-    record |= {"seconds": seconds, "history": past}
-    return {**files, ".json": json.dumps(record).encode()}  # last, as it marks the trial as done
+    with suppress(FloatingPointError):
+        net.train(X, *others, **options, epochs=epochs, callback=record_penalty)
+        net.save(f"{stem}.npz")
+        status = "ok"
+    ends = {m: net.history[f"{m}_history"][-1] if status == "ok" else np.nan for m in MEASURES}
+    record = {**settings, "epochs": len(net.history["val_acc_history"]), "status": status, **ends}
+    record |= {"seconds": seconds + time.perf_counter() - began, "history": net.history}
+    _write(f"{stem}.json", json.dumps(record).encode())  # last, as it marks the trial as done
+
+
+def _remote_trial(name, checkpoints, *task):
+    """`_trial` for a worker that does not see the folder: returns what it would write there."""
+    with tempfile.TemporaryDirectory(prefix="tune-") as folder:
+        for content in checkpoints:
+            Path(folder, f"{name}.checkpoint.npz").write_bytes(content)
+        _trial(Path(folder, name), *task)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())[::-1]}
 
 
 @contextmanager
@@ -244,7 +244,7 @@ def _processes(data, count):
         pool = ProcessPoolExecutor(count, get_context("spawn"), _start_worker, (living, folder))
         os.environ.update(dict.fromkeys(THREADS, "1"))  # BLAS reads them when a worker begins
         try:
-            yield partial(pool.submit, _trial, files, len(data.class_names))
+            yield lambda stem, *task: pool.submit(_trial, stem, files, len(data.class_names), *task)
         finally:
             ours.close()  # which ends the workers, in the midst of a trial if need be
             pool.shutdown(cancel_futures=True)
@@ -255,7 +255,6 @@ def _processes(data, count):
 def _start_worker(living, folder):
     """End this process when the one that began the sweep has closed its end of a pipe, or died."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    tempfile.tempdir = folder
 
     def follow():
         with suppress(EOFError, OSError):
@@ -269,16 +268,24 @@ def _start_worker(living, folder):
 @contextmanager
 def _cluster(data, client):
     """`submit` for the workers of a dask cluster; dask itself sees to those that die."""
+    from distributed import Client
     from distributed.diagnostics.plugin import UploadFile
 
+    client = Client(client, timeout=10) if isinstance(client, str) else client
     print(f"waiting for workers at {client.scheduler.address}", file=sys.stderr, flush=True)
     client.wait_for_workers(1)
     for name in ("two_layer_net", "data_utils", "tune"):  # upload_file could replace ours, too
         client.register_plugin(UploadFile(str(Path(__file__).with_name(f"{name}.py"))), name=name)
     arrays = client.scatter([getattr(data, part) for part in TRAINING], broadcast=True)
     executor = client.get_executor(pure=False, retries=2)
+
+    def submit(stem, *task):
+        saved = [path.read_bytes() for path in stem.parent.glob(f"{stem.name}.checkpoint.npz")]
+        task = stem.name, saved, arrays, len(data.class_names), *task
+        return executor.submit(_remote_trial, *task)
+
     try:
-        yield partial(executor.submit, _trial, arrays, len(data.class_names))
+        yield submit
     finally:
         executor.shutdown(wait=False)  # cancels what is still to be done
 
@@ -304,8 +311,7 @@ def _claim(out, data, plan):
     data.save_transform(out / "dataset.npz")
 
 
-def _write(path, content):
-    """Write bytes; the file at path stays as it is until the new one is whole."""
+def _write(path, content):  # whole or not at all
     temporary = Path(f"{path}.{os.getpid()}.part")
     temporary.write_bytes(content)
     os.replace(temporary, path)
@@ -364,7 +370,7 @@ def report(out, data=None):
     if not trials or _summarize(out, trials)["status"] != "ok":
         print("no trial has ended, or all diverged: try smaller rates", file=sys.stderr)
         return 1
-    import vis_utils  # here, because every worker would spend half a second on matplotlib
+    import vis_utils  # here, because the workers would spend half a second on matplotlib
 
     net, look = trials[0]["net"], load_transform(out / "dataset.npz")
     vis_utils.plot_sweep(trials, path=out / "sweep.png")
@@ -383,8 +389,7 @@ def report(out, data=None):
     return 0
 
 
-def main(arguments=None):
-    """The command; returns its exit code."""
+def main(arguments=None):  # the command; returns its exit code
     parser = argparse.ArgumentParser(description=__doc__, argument_default=argparse.SUPPRESS)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
@@ -397,7 +402,7 @@ def main(arguments=None):
     option("--workers", type=int, metavar="N", help="processes (default: one a core)")
     option("--dataset", default="mnist5k", choices=DATASETS, help="(default: mnist5k)")
     option("--out", metavar="FOLDER", help="where the results go (default: runs/NAME)")
-    option("--dask", metavar="tcp://HOST:PORT", help="train on the cluster of this dask scheduler")
+    option("--dask", metavar="tcp://HOST:PORT", dest="client", help="a dask scheduler, to use it")
     option("--report", metavar="FOLDER", help="only print and draw what this folder holds")
     given = vars(parser.parse_args(arguments))  # the arguments of `sweep`, and:
     dataset, folder = given.pop("dataset"), given.pop("report", None)
@@ -406,10 +411,7 @@ def main(arguments=None):
         if folder:
             return report(folder)
         data = load_dataset(dataset)
-        if "dask" in given:
-            from distributed import Client
-
-            given["client"] = Client(given.pop("dask"), timeout=10)
+        threading.Thread(target=__import__, args=("vis_utils",)).start()  # brings matplotlib
         sweep(data, **given)
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:
@@ -423,8 +425,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    from tune import (
-        main,  # so that functions are pickled as tune's: dask workers lack this __main__
-    )
+    from tune import main  # so that functions are pickled as tune's: dask workers lack __main__
 
     sys.exit(main())

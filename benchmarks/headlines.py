@@ -86,7 +86,7 @@ def table(lines):
         figures = [100 * float(r[part]) for r in runs.values()]
         ours, spread, seconds = "not measured", "", ""
         if runs:
-            seconds = f"{median(float(r['seconds']) for r in runs.values()):.3g}"
+            seconds = f"{median(float(r['seconds']) for r in runs.values()):.4g}"
             spread = f"{min(figures):.2f} to {max(figures):.2f} % ({len(runs)})"
             spread = spread if len(runs) > 1 else "1 seed"
             if 0 in runs:
@@ -99,7 +99,8 @@ def main():
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("rows", nargs="*", default=[*ROWS], help=", ".join(ROWS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="none: the table alone")
+    parser.add_argument("--note", default="", help="a line above the table, of a copy of CIFAR-10")
     o = parser.parse_args()
     for seed in o.seeds:
         for row in o.rows:
@@ -113,7 +114,7 @@ def main():
             print(*line, sep=", ", flush=True)
     RESULTS.touch()
     with open(RESULTS, newline="") as file:
-        text = table([*csv.DictReader(file, FIELDS)])
+        text = f"{o.note}\n\n" * bool(o.note) + table([*csv.DictReader(file, FIELDS)])
     (HERE / "headlines.md").write_text(text)
     print(text)
 

@@ -35,7 +35,7 @@ SETTINGS, MEASURES = COLUMNS[1:10], COLUMNS[12:15]
 ARGUMENTS = ["hidden", "lr", *SETTINGS[2:8], "decay"]
 PICTURES = ["sweep.png", "curves.png", "weights.png", "predictions.png", "confusion.png"]
 GRID = {"hidden": [8, 20], "lr": [0.03, 1e8], "reg": [0, 1e-3], "epochs": 2, "seed": 3}
-MANY = "--hidden 4 --reg 0 --batch-size 20 --epochs 3 --lr .1 .2 .3 .4 .5 .6 .7 .8 .9 1 --out"
+MANY = "--hidden 1 --reg 0 --batch-size 25 --epochs 3 --lr .1 .2 .3 .4 .5 .6 .7 .8 .9 1 --out"
 ROOT = Path(tune.__file__).parent
 linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
 
@@ -405,8 +405,7 @@ def test_help(capsys, monkeypatch):
         found = re.search(rf"--{name.replace('_', '-')} [A-Z] [^()]*\(default: ([^)]*)\)", text)
         assert found[1] == " ".join(map(str, np.ravel(defaults[name]).tolist())), name
     assert inspect.signature(TwoLayerNet.train).parameters["momentum"].default == 0.9
-    for words in ("momentum is 0.9", "He's", "0.95 an epoch", "tune.py --dask tcp://", "130"):
-        assert words in text
+    assert all(words in text for words in ("momentum is 0.9", "He's", "0.95 an epoch", "130 for"))
 
 
 @pytest.mark.parametrize(
@@ -531,9 +530,10 @@ def test_stopped_and_taken_up_again(start, tmp_path):
 @pytest.mark.filterwarnings("default")
 def test_dask(start, swept, data, tmp_path):
     """Workers that have no copy of the project, one of which dies."""
-    distributed = pytest.importorskip("distributed")
-    look = {"n_workers": 0, "host": "127.0.0.1", "dashboard_address": None}
-    with distributed.LocalCluster(**look) as cluster, distributed.Client(cluster) as client:
+    distributed, dask = map(pytest.importorskip, ("distributed", "dask"))
+    brief = dask.config.set({"distributed.comm.timeouts.connect": "5s"})  # for the dead worker
+    cluster = distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0")
+    with brief, cluster, distributed.Client(cluster) as client:
         out, at = tmp_path / "out", cluster.scheduler_address
         for _ in range(2):
             start("-m", "dask", "worker", at, "--no-nanny", "--nthreads", "1", "--no-dashboard")
@@ -555,6 +555,6 @@ def test_dask_that_is_not_there(tmp_path, capsys, monkeypatch):
     Client = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda at, timeout: Client(at, timeout=timeout / 50))
     for words in ("Timed out trying to connect to tcp://127.0.0.1:1", "pip install distributed"):
-        assert command("--dask", "tcp://127.0.0.1:1", "--out", str(out)) == 2 and not out.exists()
+        assert command("--dask", "tcp://127.0.0.1:1", "--out", str(out)) == 2
         assert re.search(f"error: .*{words}", capsys.readouterr().err)
         monkeypatch.setitem(sys.modules, "distributed", None)
