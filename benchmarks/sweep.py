@@ -144,12 +144,12 @@ def main(rounds):
             results.append(seconds(name))
             print(f"round {i + 1}: {name} {results[-1]}", flush=True)
     found = {name: [*map(median, zip(*runs, strict=True))] for name, runs in found.items()}
-    text = "# A sweep of 27 nets\n\n| command | seconds | GridSearchCV takes | best validation accuracy |\n"
+    text = "# A sweep of 27 nets\n\n| command | seconds | GridSearchCV takes | best validation |\n"
     text += "| --- | --- | --- | --- |\n"
     for name, (took, best) in found.items():
         ratio = found["GridSearchCV"][0] / took
         text += f"| {name} | {took:.1f} | {ratio:.2f} times as long | {best:.2f} % |\n"
-    text += f"\nHidden {HIDDEN}, rates {LR}, reg {REG}, {EPOCHS} epochs of {BATCH}, on mnist5k, 2 processes;"
+    text += f"\nHidden {HIDDEN}, rates {LR}, reg {REG}, {EPOCHS} epochs of {BATCH}, mnist5k;"
     text += f" median of {rounds} rounds; {machine('scikit-learn', 'optuna')}.\n"
     (HERE / "sweep.md").write_text(text)
     print(text)

@@ -1,4 +1,4 @@
-"""One BLAS thread: small matrix products lose time to more of them, most of all on a busy machine."""
+"""One BLAS thread: small products lose time to more of them, most of all on a busy machine."""
 
 import os
 

@@ -23,7 +23,7 @@ def noise(X_batch, rng):
 
 
 def run(path, interrupted, own_rng, dtype, **options):
-    """Train to the end, by Ctrl-C in the epochs `interrupted` and each time resumed by a new net."""
+    """Train to the end, stopped by Ctrl-C in the epochs `interrupted`, resumed by a new net."""
     seed = 3
     for epoch in (*interrupted, None):
         np.random.seed(seed)
