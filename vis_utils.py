@@ -307,7 +307,7 @@ def _named(trial, settings):
 def _write(ax, x, y, text, color):
     """Write text on a cell of this colour, in black or white, by WCAG 2's luminance."""
     bright = np.dot((0.2126, 0.7152, 0.0722), np.power(to_rgb(color), 2.2)) > 0.179
-    look = {"ha": "center", "va": "center", "fontsize": SMALL, "zorder": 4}
+    look = {"ha": "center", "va": "center", "fontsize": SMALL, "zorder": 4, "in_layout": False}
     ax.text(x, y, text, color="black" if bright else "white", **look)
 
 
