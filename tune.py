@@ -8,7 +8,7 @@ Ctrl-C stops a sweep, the same command resumes it; other lists, ranges or more -
 folder. Exit codes: 1 if all trials diverged or workers died, 2 for a wrong call, 130 for Ctrl-C.
 
   every combination of the lists (with no lists at all: 90 nets on 5,000 digits, half a minute):
-    python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --epochs 20 --out runs/grid
+    python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --out runs/grid
   settings drawn at random from ranges, then more of them where they were best:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
     python tune.py --lr 0.03:0.3 --reg 1e-4:1e-3 --trials 20 --out runs/random
@@ -34,7 +34,6 @@ import zlib
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from functools import partial
 from multiprocessing import Pipe, get_context
 from pathlib import Path
 
@@ -169,7 +168,7 @@ def _train_missing(submit, out, drawn, plan, verbose):
     records, rungs, began = {r["trial"]: r for r in found}, [epochs], time.perf_counter()
     while plan["halving"] and 3 ** len(rungs) <= min(epochs, n):
         rungs.insert(0, -(-epochs // 3 ** len(rungs)))  # rounded up
-    say = partial(print, flush=True) if verbose else lambda line: None
+    say = print if verbose else lambda *_, **__: None
     for i, rung in enumerate(rungs):
         futures, cost = {}, {}  # the cost of a trial is about in proportion to its seconds
         for name in sorted(alive, key=lambda name: -drawn[name]["hidden_size"]):  # longest first
@@ -178,7 +177,7 @@ def _train_missing(submit, out, drawn, plan, verbose):
                 task = drawn[name], plan["seed"], rung, plan["halving"], before["seconds"]
                 futures[submit((out / "trials" / name).absolute(), *task)] = name
                 cost[name] = drawn[name]["hidden_size"] * (rung - before["epochs"])
-        say(f"{len(futures)} of {len(alive)} trials to train up to epoch {rung}")
+        say(f"{len(futures)} of {len(alive)} trials to train up to epoch {rung}", flush=True)
         for count, future in enumerate(as_completed(futures), 1):
             name = futures[future]
             for file, content in (future.result() or {}).items():
@@ -189,7 +188,7 @@ def _train_missing(submit, out, drawn, plan, verbose):
             ahead = sum(cost.values()) + (len(rungs) - 1 - i) * spent / (i + 1)  # rungs cost alike
             left = int((time.perf_counter() - began) / spent * ahead)
             line = f"{count}/{len(futures)}  {_describe(records[name], drawn.values())}  best"
-            say(f"{line} {best['val_acc']:.2%}  {left // 60}:{left % 60:02} left")
+            say(f"{line} {best['val_acc']:.2%}  {left // 60}:{left % 60:02} left", flush=True)
         marks = []  # at this rung, also of trials that were trained further before
         for name in alive:
             acc, loss = (records[name]["history"][f"{m}_history"] for m in MEASURES[:2])
@@ -274,8 +273,10 @@ def _cluster(data, client):
     client = Client(client, timeout=10) if isinstance(client, str) else client
     print(f"waiting for workers at {client.scheduler.address}", file=sys.stderr, flush=True)
     client.wait_for_workers(1)
-    for name in ("two_layer_net", "data_utils", "tune"):  # upload_file could replace ours, too
-        client.register_plugin(UploadFile(str(Path(__file__).with_name(f"{name}.py"))), name=name)
+    here = client.run_on_scheduler(os.getpid) == os.getpid()
+    for name in ("two_layer_net", "data_utils", "tune"):  # a scheduler in this process has ours
+        path = str(Path(__file__).with_name(f"{name}.py"))
+        client.register_plugin(UploadFile(path), name=name) if here else client.upload_file(path)
     arrays = client.scatter([getattr(data, part) for part in TRAINING], broadcast=True)
     executor = client.get_executor(pure=False, retries=2)
 
@@ -293,10 +294,9 @@ def _cluster(data, client):
 def _claim(out, data, plan):
     """Make the folder, or see that its trials can be compared with new ones."""
     code = Path(__file__).with_name("two_layer_net.py").read_text("utf-8")
-    parts = [np.ascontiguousarray(getattr(data, p)) for p in PARTS if getattr(data, p) is not None]
-    sums = [zlib.crc32(part) for part in parts]
+    sums = [zlib.crc32(np.ascontiguousarray(getattr(data, part), np.float32)) for part in PARTS]
     wanted = {**plan, "dataset": data.name, "checksums of the data": sums}
-    wanted["checksum of two_layer_net.py"] = zlib.crc32(code.encode())
+    wanted["checksum of two_layer_net.py, comments included,"] = zlib.crc32(code.encode())
     if not (out / "sweep.json").exists():
         if others := [path.name for path in out.glob("[!.]*") if path.suffix != ".part"]:
             raise ValueError(f"{out} holds {others[0]} and no sweep: choose another --out")
