@@ -113,9 +113,12 @@ def main():
                 csv.writer(file).writerow(line)
             print(*line, sep=", ", flush=True)
     RESULTS.touch()
+    output = HERE / "headlines.md"
+    old = output.read_text().split("| Row")[0].strip() if output.exists() else ""
+    note = o.note or old  # what was said of a dataset stays
     with open(RESULTS, newline="") as file:
-        text = f"{o.note}\n\n" * bool(o.note) + table([*csv.DictReader(file, FIELDS)])
-    (HERE / "headlines.md").write_text(text)
+        text = f"{note}\n\n" * bool(note) + table([*csv.DictReader(file, FIELDS)])
+    output.write_text(text)
     print(text)
 
 
