@@ -242,7 +242,7 @@ def _scatter(cells, best, values, colors):
     fig, ax = plt.subplots(figsize=(9, 5.6), layout="constrained")
     area = {size: 40 + 200 * i / max(len(sizes) - 1, 1) for i, size in enumerate(sizes)}
     full = max(trial["epochs"] for trial in cells.values())
-    for (size, rate, reg), trial in cells.items():
+    for (size, rate, reg), trial in sorted(cells.items(), key=lambda cell: -cell[0][0]):
         look = {"c": "0.3", "marker": "x"}
         if trial["status"] == "ok":
             marker = "v" if trial["epochs"] < full else "o"
