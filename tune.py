@@ -33,7 +33,7 @@ import warnings
 import zlib
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import Pipe, get_context
 from pathlib import Path
 
@@ -208,10 +208,10 @@ def _trial(stem, arrays, classes, settings, seed, epochs, halving=False, seconds
 
     began, status = time.perf_counter(), "diverged"
     X, *others = (np.load(a, mmap_mode="r") if isinstance(a, str) else a for a in arrays)
-    look = {name: settings[name] for name in ("hidden_size", "std", "activation", "dropout")}
-    options = {name: settings[name] for name in SETTINGS if name not in look}
+    of_net = {name: settings[name] for name in ("hidden_size", "std", "activation", "dropout")}
+    options = {name: settings[name] for name in SETTINGS if name not in of_net}
     options |= {"checkpoint": f"{stem}.checkpoint.npz", "resume": True} if halving else {}
-    net = TwoLayerNet(X.shape[1], output_size=classes, dtype=X.dtype, rng=seed, **look)
+    net = TwoLayerNet(X.shape[1], output_size=classes, dtype=X.dtype, rng=seed, **of_net)
     with suppress(FloatingPointError):
         net.train(X, *others, **options, epochs=epochs, callback=record_penalty)
         net.save(f"{stem}.npz")
@@ -270,25 +270,25 @@ def _cluster(data, client):
     from distributed import Client
     from distributed.diagnostics.plugin import UploadFile
 
-    client = Client(client, timeout=10) if isinstance(client, str) else client
-    print(f"waiting for workers at {client.scheduler.address}", file=sys.stderr, flush=True)
-    client.wait_for_workers(1)
-    here = client.run_on_scheduler(os.getpid) == os.getpid()
-    for name in ("two_layer_net", "data_utils", "tune"):  # a scheduler in this process has ours
-        path = str(Path(__file__).with_name(f"{name}.py"))
-        client.register_plugin(UploadFile(path), name=name) if here else client.upload_file(path)
-    arrays = client.scatter([getattr(data, part) for part in TRAINING], broadcast=True)
-    executor = client.get_executor(pure=False, retries=2)
+    with Client(client, timeout=10) if isinstance(client, str) else nullcontext(client) as client:
+        print(f"waiting for workers at {client.scheduler.address}", file=sys.stderr, flush=True)
+        client.wait_for_workers(1)
+        here = client.run_on_scheduler(os.getpid) == os.getpid()  # keep our modules there
+        for name in ("two_layer_net", "data_utils", "tune"):
+            py = str(Path(__file__).with_name(f"{name}.py"))
+            client.register_plugin(UploadFile(py), name=name) if here else client.upload_file(py)
+        arrays = client.scatter([getattr(data, part) for part in TRAINING], broadcast=True)
+        executor = client.get_executor(pure=False, retries=2)
 
-    def submit(stem, *task):
-        saved = [path.read_bytes() for path in stem.parent.glob(f"{stem.name}.checkpoint.npz")]
-        task = stem.name, saved, arrays, len(data.class_names), *task
-        return executor.submit(_remote_trial, *task)
+        def submit(stem, *task):
+            saved = [path.read_bytes() for path in stem.parent.glob(f"{stem.name}.checkpoint.npz")]
+            task = stem.name, saved, arrays, len(data.class_names), *task
+            return executor.submit(_remote_trial, *task)
 
-    try:
-        yield submit
-    finally:
-        executor.shutdown(wait=False)  # cancels what is still to be done
+        try:
+            yield submit
+        finally:
+            executor.shutdown(wait=False)  # cancels what is still to be done
 
 
 def _claim(out, data, plan):
@@ -411,7 +411,7 @@ def main(arguments=None):  # the command; returns its exit code
         if folder:
             return report(folder)
         data = load_dataset(dataset)
-        threading.Thread(target=__import__, args=("vis_utils",)).start()  # brings matplotlib
+        threading.Thread(target=__import__, args=("vis_utils",)).start()  # meanwhile: it is slow
         sweep(data, **given)
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:

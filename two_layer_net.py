@@ -50,7 +50,7 @@ class TwoLayerNet:
     dropout: probability that a hidden unit is dropped in training; the others are scaled by
         1 / (1 - dropout), so that scoring needs no change (Srivastava et al. 2014, inverted).
     criterion: "softmax" (cross-entropy) or "mse" (mean over rows and classes of (P - Y)^2).
-    dtype: of the parameters and all arithmetic: np.float64, or np.float32, which is twice as fast.
+    dtype: of the parameters and all arithmetic: np.float64, or np.float32, nearly twice as fast.
     rng: draws weights, masks and batches: a seed, a Generator, or None for numpy's global one.
 
     `params` is a dict of W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), which training changes in place.

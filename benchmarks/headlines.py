@@ -1,6 +1,6 @@
 """What the class reaches on the courses' data, beside the figures that the courses printed.
 
-    python benchmarks/headlines.py                              # all rows, seed 0: two hours
+    python benchmarks/headlines.py                              # all rows, seed 0: an hour
     python benchmarks/headlines.py report keras-simple --seeds 0 1 2 3 4
 
 rows.csv has the settings, chosen by validation rows: options of the class and of `train` by their

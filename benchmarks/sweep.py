@@ -1,7 +1,7 @@
 """Seconds and best accuracy of a sweep: tune.py, scikit-learn's searches, Optuna.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/sweep.py [ROUNDS]       # 3; ten minutes of an idle machine with two cores
+    python benchmarks/sweep.py [ROUNDS]       # 3; five minutes of an idle machine with two cores
 
 All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
 processes, and judge them by the same validation rows. The times are those of whole commands, which

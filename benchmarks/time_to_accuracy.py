@@ -1,7 +1,7 @@
 """Seconds from the first import until 97.7 and 98.0 % of MNIST's test images are right.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/time_to_accuracy.py [SEEDS]  # 3; a quarter of an hour of an idle machine
+    python benchmarks/time_to_accuracy.py [SEEDS]  # 3; ten minutes of an idle machine
 
 All train 784-100-10, each library as its users write it: this class, PyTorch with tensors in memory
 and with a DataLoader, scikit-learn's MLPClassifier. This class and PyTorch have the same settings:

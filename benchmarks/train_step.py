@@ -1,7 +1,7 @@
 """Milliseconds of a training step: this class, PyTorch, scikit-learn.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/train_step.py [ROUNDS]          # 6; half an hour of an idle machine
+    python benchmarks/train_step.py [ROUNDS]          # 6; ten minutes of an idle machine
 
 A step is the same for all: a batch of 30,000 rows, newly shuffled each epoch, a hidden layer with
 ReLU, softmax cross-entropy over 10 classes, L2 penalty, plain SGD, the loss recorded; float32, one
