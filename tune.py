@@ -12,7 +12,7 @@ folder. Exit codes: 1 if all trials diverged or workers died, 2 for a wrong call
   settings drawn at random from ranges, then more of them where they were best:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
     python tune.py --lr 0.03:0.3 --reg 1e-4:1e-3 --trials 20 --out runs/random
-  successive halving: only the best third goes on after some epochs, then the best third of these:
+  successive halving: only the best third, or with --halving 2 half, goes on, again and again:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
   on a cluster, with `python -m dask scheduler` running on one machine and on others
   `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`:
@@ -29,7 +29,6 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 import zlib
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -89,9 +88,9 @@ def sweep(
     hidden ... decay: lists of values, or a Range(low, high). With any Range all settings of a trial
         are drawn at random; without one, every combination is a trial.
     trials: how many to draw, default 30; without a Range, how many of the combinations.
-    halving: successive halving (Jamieson and Talwalkar 2016) by a factor of 3: all train for
-        ceil(epochs / 3**s) epochs, the best third goes on to ceil(epochs / 3**(s - 1)), and so on;
-        s is the largest number with 3**s <= epochs and 3**s <= the number of trials.
+    halving: successive halving (Jamieson and Talwalkar 2016) by a factor k, 3 if True: all train
+        for ceil(epochs / k**s) epochs, the best 1 / k goes on to ceil(epochs / k**(s - 1)), and so
+        on; s is the largest number with k**s <= epochs and k**s <= the number of trials.
     seed: of weights, order of rows and draws. The same seed and settings give the same result.
     workers: processes, default one a core; guard a script's call by `if __name__ == "__main__":`.
     client: a distributed.Client or the address of a dask scheduler, to train on its cluster.
@@ -109,7 +108,8 @@ def sweep(
     drawn = _draw(lists, trials, seed)
     if min(len(drawn), epochs, len(data.y_val), 1 if trials is None else trials) < 1:
         raise ValueError("a sweep needs trials, epochs and validation rows, at least one of each")
-    plan = {"epochs": int(epochs), "halving": bool(halving), "seed": int(seed)}
+    factor = 3 if halving == 1 else int(halving)  # True is 1
+    plan = {"epochs": int(epochs), "halving": factor, "seed": int(seed)}
     with tempfile.TemporaryDirectory(prefix="tune-") as folder:
         for settings in drawn.values():  # so that the class refuses wrong settings at once
             tiny = [np.ones((2, 1)), np.zeros(2, int)] * 2
@@ -163,18 +163,18 @@ def _draw(lists, trials, seed):
 
 def _train_missing(submit, out, drawn, plan, verbose):
     """Train the drawn trials that the folder does not hold, with halving only the best of them."""
-    epochs, n, alive, spent = plan["epochs"], len(drawn), [*drawn], 0
+    epochs, k, alive, spent = plan["epochs"], plan["halving"], [*drawn], 0
     found = [_read(path) for path in (out / "trials").glob("*.json")]
     records, rungs, began = {r["trial"]: r for r in found}, [epochs], time.perf_counter()
-    while plan["halving"] and 3 ** len(rungs) <= min(epochs, n):
-        rungs.insert(0, -(-epochs // 3 ** len(rungs)))  # rounded up
+    while k > 1 and k ** len(rungs) <= min(epochs, len(drawn)):
+        rungs.insert(0, -(-epochs // k ** len(rungs)))  # rounded up
     say = print if verbose else lambda *_, **__: None
     for i, rung in enumerate(rungs):
         futures, cost = {}, {}  # the cost of a trial is about in proportion to its seconds
         for name in sorted(alive, key=lambda name: -drawn[name]["hidden_size"]):  # longest first
             before = records.get(name, {"status": "ok", "epochs": 0, "seconds": 0})
             if before["status"] == "ok" and before["epochs"] < rung:
-                task = drawn[name], plan["seed"], rung, plan["halving"], before["seconds"]
+                task = drawn[name], plan["seed"], rung, k > 1, before["seconds"]
                 futures[submit((out / "trials" / name).absolute(), *task)] = name
                 cost[name] = drawn[name]["hidden_size"] * (rung - before["epochs"])
         say(f"{len(futures)} of {len(alive)} trials to train up to epoch {rung}", flush=True)
@@ -193,10 +193,10 @@ def _train_missing(submit, out, drawn, plan, verbose):
         for name in alive:
             acc, loss = (records[name]["history"][f"{m}_history"] for m in MEASURES[:2])
             marks += [(-acc[rung - 1], loss[rung - 1], name)] if len(acc) >= rung else []
-        alive = [name for *_, name in sorted(marks)[: -(-len(alive) // 3)]]
+        alive = [name for *_, name in sorted(marks)[: -(-len(alive) // max(k, 1))]]
     _summarize(out, records.values())  # which a sweep that was killed may have left undone
     if not spent:
-        say(f"all {n} trials were there already, in {out}; remove the folder to train them again")
+        say(f"all trials were there already, in {out}; remove the folder to train them again")
 
 
 def _trial(stem, arrays, classes, settings, seed, epochs, halving=False, seconds=0.0):
@@ -335,7 +335,7 @@ def _summarize(out, records):
     try:
         _write(out / "trials.csv", "".join(f"{','.join(row)}\n" for row in rows).encode())
     except PermissionError as error:  # a spreadsheet on Windows holds it open
-        warnings.warn(f"trials.csv is not updated: close what has it open ({error})", stacklevel=2)
+        print(f"trials.csv is not updated: close what has it open ({error})", file=sys.stderr)
     if records[0]["status"] == "ok":
         _write(out / "best.npz", (out / "trials" / f"{records[0]['trial']}.npz").read_bytes())
     return records[0]
@@ -397,7 +397,7 @@ def main(arguments=None):  # the command; returns its exit code
         option(f"--{name.replace('_', '-')}", nargs="+", metavar=name[0].upper(), help=text)
     option("--trials", type=int, metavar="N", help="how many to draw (default: 30, or the grid)")
     option("--epochs", type=int, metavar="N", help="passes over the data (default: 15)")
-    option("--halving", action="store_true", help="only the best third goes on, again and again")
+    option("--halving", type=int, nargs="?", const=3, metavar="K", help="only the best 1 / K go on")
     option("--seed", type=int, metavar="N", help="of weights, order and draws (default: 0)")
     option("--workers", type=int, metavar="N", help="processes (default: one a core)")
     option("--dataset", default="mnist5k", choices=DATASETS, help="(default: mnist5k)")
@@ -411,7 +411,7 @@ def main(arguments=None):  # the command; returns its exit code
         if folder:
             return report(folder)
         data = load_dataset(dataset)
-        threading.Thread(target=__import__, args=("vis_utils",)).start()  # meanwhile: it is slow
+        threading.Timer(0.5, __import__, ["vis_utils"]).start()  # meanwhile, as it takes a while
         sweep(data, **given)
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:

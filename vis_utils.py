@@ -314,6 +314,9 @@ def _write(ax, x, y, text, color):
 def _finish(fig, axes, path):
     """Return axes; given a path, write the picture and close it."""
     if path is not None:
+        if layout := fig.get_layout_engine():
+            layout.execute(fig)
+            fig.set_layout_engine(None)  # or savefig would draw all twice, once for the layout
         fig.savefig(f"{path}.part", format=os.path.splitext(path)[1][1:] or "png")
         os.replace(f"{path}.part", path)
         plt.close(fig)

@@ -7,8 +7,9 @@ All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and ba
 processes, and judge them by the same validation rows. The times are those of whole commands, which
 take turns; what counts is the median of the rounds. "loop" trains one net after another in one
 process with all BLAS threads; scikit-learn and Optuna train MLPClassifiers, whose rate is constant,
-while ours decays by 0.95 an epoch. Halving is by a factor of 3 from 1 epoch; scikit-learn's begins
-from the start at each rung. Optuna draws 27 times from the 27 and prunes by the median.
+while ours decays by 0.95 an epoch. Halving is by a factor of 3 from 1 epoch, "--halving 2" of 2
+from 2 epochs; scikit-learn's begins from the start at each rung. Optuna draws 27 times from the 27
+and prunes by the median.
 """
 
 import itertools
@@ -39,6 +40,7 @@ COMMANDS = {
     "tune.py, 2 workers": [*TUNE, "--workers", "2"],
     "tune.py, 1 worker": [*TUNE, "--workers", "1"],
     "tune.py --halving": [*TUNE, "--workers", "2", "--halving"],
+    "tune.py --halving 2": [*TUNE, "--workers", "2", "--halving", "2"],
     "loop": [__file__, "loop"],
     "GridSearchCV": [__file__, "grid"],
     "HalvingGridSearchCV": [__file__, "halving"],
