@@ -112,14 +112,13 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     images = np.asarray(X if images is None else images)
     names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
     hit = predicted == y
-    fig, axes = plt.subplots(2, 10, figsize=(12, 3.6))
+    fig, axes = plt.subplots(2, 10, figsize=(12, 3.6), subplot_kw={"xticks": [], "yticks": []})
     fig.subplots_adjust(0.03, 0.02, 0.99, 0.8, wspace=0.1, hspace=0.35)
     fig.suptitle(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
     for row, word, color in zip(axes, ("right", "wrong"), (GREEN, RED), strict=True):
         chosen = np.flatnonzero(hit if word == "right" else ~hit)[:10]
         row[0].set_ylabel(word if len(chosen) else f"none {word}", color=color, weight="bold")
         for ax in row:
-            ax.set(xticks=[], yticks=[])
             ax.spines[:].set(color=color, linewidth=2.5, visible=False)
         for ax, i in zip(row, chosen, strict=False):
             image, brightest = images[i].reshape(image_shape), 255
@@ -271,8 +270,6 @@ def plot_curves(trials, *, count=5, path=None):
     "history" has 'penalty_history' beside 'val_loss_history' and 'val_acc_history'.
     """
     chosen = [trial for trial in trials if trial["status"] == "ok"][: min(count, 8)]
-    if not chosen:
-        raise ValueError("no trial is ok, so there are no curves to draw")
     varied = [name for name in PLACE + OTHERS if len({trial.get(name) for trial in chosen}) > 1]
     fig, axes = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
     fig.suptitle(f"The best {len(chosen)} trials by epoch")

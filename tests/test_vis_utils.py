@@ -1,5 +1,6 @@
 """Pictures: what they show, and that pyplot's habits work on them."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -79,15 +80,22 @@ def texts(axes):
 
 
 @every_picture
-def test_pyplot_acts_on_the_picture(name, net, tmp_path):
+def test_pyplot_acts_on_the_picture(name, net):
     axes = PICTURES[name](net)
     figure = np.ravel(axes)[0].figure
     assert plt.get_fignums() == [figure.number] and plt.gcf() is figure
     plt.title("mine")
     assert "mine" in [ax.get_title() for ax in np.ravel(axes)]
-    plt.savefig(tmp_path / "picture.png")
-    pixels = plt.imread(tmp_path / "picture.png")[..., :3]
-    assert (pixels < 0.9).any(axis=-1).mean() > 0.01  # it is not a blank page
+
+
+@every_picture
+def test_pyplot_saves_the_same_picture(name, net, tmp_path):
+    PICTURES[name](copy.deepcopy(net))
+    plt.savefig(tmp_path / "pyplot.png")
+    PICTURES[name](net, path=tmp_path / "ours.png")
+    theirs, ours = (plt.imread(tmp_path / f"{whose}.png") for whose in ("pyplot", "ours"))
+    assert np.array_equal(theirs, ours)
+    assert (ours[..., :3] < 0.9).any(axis=-1).mean() > 0.01  # it is not a blank page
 
 
 @every_picture
@@ -299,5 +307,3 @@ def test_curves_of_the_best_trials_are_without_penalty_and_named_by_what_differs
         and "learning rate 0.1, reg 0" in label
     )
     assert "hidden" not in label and "activation" not in label
-    with pytest.raises(ValueError, match="no trial is ok"):
-        vis_utils.plot_curves([dict(trials[0], status="diverged")])
