@@ -397,7 +397,7 @@ def main(arguments=None):  # the command; returns its exit code
         option(f"--{name.replace('_', '-')}", nargs="+", metavar=name[0].upper(), help=text)
     option("--trials", type=int, metavar="N", help="how many to draw (default: 30, or the grid)")
     option("--epochs", type=int, metavar="N", help="passes over the data (default: 15)")
-    option("--halving", type=int, nargs="?", const=3, metavar="K", help="only the best 1 / K go on")
+    option("--halving", type=int, nargs="?", const=3, metavar="K", help="the best 1/K go on (K: 3)")
     option("--seed", type=int, metavar="N", help="of weights, order and draws (default: 0)")
     option("--workers", type=int, metavar="N", help="processes (default: one a core)")
     option("--dataset", default="mnist5k", choices=DATASETS, help="(default: mnist5k)")
