@@ -27,7 +27,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 import zlib
 from collections import namedtuple
@@ -35,6 +34,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import Pipe, get_context
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -261,7 +261,7 @@ def _start_worker(living, folder):
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    Thread(target=follow, daemon=True).start()
 
 
 @contextmanager
@@ -411,8 +411,8 @@ def main(arguments=None):  # the command; returns its exit code
         if folder:
             return report(folder)
         data = load_dataset(dataset)
-        threading.Timer(0.5, __import__, ["vis_utils"]).start()  # meanwhile, as it takes a while
-        sweep(data, **given)
+        Thread(target=lambda: time.sleep(1) or __import__("vis_utils"), daemon=True).start()
+        sweep(data, **given)  # meanwhile matplotlib is imported, which takes a while
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:
         why = f"{error} If memory ran out, try fewer --workers" if error.args else "stopped"
