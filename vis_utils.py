@@ -111,23 +111,23 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     y, predicted = np.asarray(y), net.predict(X)
     images = np.asarray(X if images is None else images)
     names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
-    hit = predicted == y
-    fig, axes = plt.subplots(2, 10, figsize=(12, 3.6), subplot_kw={"xticks": [], "yticks": []})
-    fig.subplots_adjust(0.03, 0.02, 0.99, 0.8, wspace=0.1, hspace=0.35)
-    fig.suptitle(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
-    for row, word, color in zip(axes, ("right", "wrong"), (GREEN, RED), strict=True):
+    (height, width), hit = image_shape[:2], predicted == y
+    ax = plt.figure(figsize=(12, 3.6)).add_axes((0, 0.01, 1, 0.89))
+    for word, color, top in (("right", GREEN, 0), ("wrong", RED, 1.5 * height)):
         chosen = np.flatnonzero(hit if word == "right" else ~hit)[:10]
-        row[0].set_ylabel(word if len(chosen) else f"none {word}", color=color, weight="bold")
-        for ax in row:
-            ax.spines[:].set(color=color, linewidth=2.5, visible=False)
-        for ax, i in zip(row, chosen, strict=False):
-            image, brightest = images[i].reshape(image_shape), 255
-            if image.dtype != np.uint8:
-                image, brightest = visualize_grid(image[None], ubound=1.0), 1
-            ax.imshow(image, cmap="gray", vmin=0, vmax=brightest, interpolation="nearest")
-            ax.spines[:].set_visible(True)
-            ax.set_title(f"label {names[y[i]]}\npred. {names[predicted[i]]}", fontsize=SMALL)
-    return _finish(fig, axes, path)
+        look = {"color": color, "weight": "bold", "rotation": 90, "va": "center", "ha": "right"}
+        ax.text(-0.1 * width, top + height / 2, word if len(chosen) else f"none {word}", look)
+        for i, left in zip(chosen, 1.1 * width * np.arange(10), strict=False):
+            image, place = images[i].reshape(image_shape), (left, left + width, top + height, top)
+            image = image / 255 if image.dtype == np.uint8 else visualize_grid(image[None], 1.0)
+            ax.imshow(image, "gray", vmin=0, vmax=1, interpolation="nearest", extent=place)
+            ax.add_patch(plt.Rectangle((left, top), width, height, fc="none", ec=color, lw=2.5))
+            text = f"label {names[y[i]]}\npred. {names[predicted[i]]}"
+            ax.text(left + width / 2, top - 0.06 * height, text, ha="center", fontsize=SMALL)
+    ax.set(xlim=(-0.4 * width, 11 * width), ylim=(2.55 * height, -0.5 * height))
+    ax.set_title(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
+    ax.set_axis_off()
+    return _finish(ax.figure, ax, path)
 
 
 def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
