@@ -372,7 +372,7 @@ OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop,
 
 def _blocks(*arrays):
     """Matching pieces of arrays; those of large ones stay in a core's cache from line to line."""
-    rows = max(131072 * len(arrays[0]) // arrays[0].size, 1)  # some 131072 numbers a piece
+    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # some 262144 numbers a piece
     starts = range(0, len(arrays[0]), rows)
     return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
 
