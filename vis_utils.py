@@ -111,20 +111,20 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     y, predicted = np.asarray(y), net.predict(X)
     images = np.asarray(X if images is None else images)
     names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
-    (height, width), hit = image_shape[:2], predicted == y
+    (height, width), hit = np.array(image_shape[:2]) / max(image_shape[:2]), predicted == y
     ax = plt.figure(figsize=(12, 3.6)).add_axes((0, 0.01, 1, 0.89))
-    for word, color, top in (("right", GREEN, 0), ("wrong", RED, 1.5 * height)):
+    for word, color, top in (("right", GREEN, 0), ("wrong", RED, 1.5)):
         chosen = np.flatnonzero(hit if word == "right" else ~hit)[:10]
         look = {"color": color, "weight": "bold", "rotation": 90, "va": "center", "ha": "right"}
-        ax.text(-0.1 * width, top + height / 2, word if len(chosen) else f"none {word}", look)
-        for i, left in zip(chosen, 1.1 * width * np.arange(10), strict=False):
+        ax.text(-0.1, top + height / 2, word if len(chosen) else f"none {word}", look)
+        for i, left in zip(chosen, 1.1 * np.arange(10), strict=False):
             image, place = images[i].reshape(image_shape), (left, left + width, top + height, top)
             image = image / 255 if image.dtype == np.uint8 else visualize_grid(image[None], 1.0)
             ax.imshow(image, "gray", vmin=0, vmax=1, interpolation="nearest", extent=place)
             ax.add_patch(plt.Rectangle((left, top), width, height, fc="none", ec=color, lw=2.5))
             text = f"label {names[y[i]]}\npred. {names[predicted[i]]}"
-            ax.text(left + width / 2, top - 0.06 * height, text, ha="center", fontsize=SMALL)
-    ax.set(xlim=(-0.4 * width, 11 * width), ylim=(2.55 * height, -0.5 * height))
+            ax.text(left + width / 2, top - 0.06, text, ha="center", fontsize=SMALL)
+    ax.set(xlim=(-0.4, 11), ylim=(2.55, -0.5))  # in longer sides of a picture
     ax.set_title(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
     ax.set_axis_off()
     return _finish(ax.figure, ax, path)
@@ -137,7 +137,8 @@ def plot_confusion(y_true, y_pred, class_names=None, *, path=None):
     Zeros are left out, so that the mistakes stand out.
     """
     y_true, y_pred = np.ravel(y_true), np.ravel(y_pred)
-    names = [str(name) for name in class_names or range(1 + max(y_true.max(), y_pred.max()))]
+    names = range(1 + max(y_true.max(), y_pred.max())) if class_names is None else class_names
+    names = [str(name) for name in names]
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (y_true, y_pred), 1)
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -189,9 +190,8 @@ def plot_sweep(trials, *, path=None):
     best = max(cells.values(), key=_score)
     scores = [_score(trial) for trial in cells.values() if trial["status"] == "ok"] or [0.0]
     # by the logarithm of the error, so that 97 and 98 % differ as much as 40 and 60 %
-    scale = (lambda a: -np.log(101 - np.asarray(a)), lambda b: 101 - np.exp(-np.asarray(b)))
-    top = max(max(scores), min(scores) + 0.1)
-    colors = ScalarMappable(FuncNorm(scale, min(scores), top), "viridis")
+    log = (lambda a: -np.log(101 - np.asarray(a)), lambda b: 101 - np.exp(-np.asarray(b)))
+    colors = ScalarMappable(FuncNorm(log, min(scores), max(*scores, min(scores) + 0.1)), "viridis")
     values = [sorted(set(found)) for found in zip(*cells, strict=True)]
     places = math.prod(map(len, values))
     mapped = len(cells) >= places / 2 and max(map(len, values)) <= 16
@@ -205,7 +205,7 @@ def plot_sweep(trials, *, path=None):
         title += f"\n(each place shows its best trial, over {' and '.join(others) or 'repeats'})"
     if len({trial["epochs"] for trial in trials if trial["status"] == "ok"}) > 1:
         title += "\nsome were stopped early by halving"
-    fig.suptitle(title.replace("_", " "), fontsize=11)
+    fig.suptitle(title.replace("_", " "), fontsize=11, wrap=True)
     fig.colorbar(colors, ax=axes, label="validation accuracy (%)", fraction=0.05, aspect=40)
     return _finish(fig, axes, path)
 

@@ -1,6 +1,7 @@
 """Pictures: what they show, and that pyplot's habits work on them."""
 
 import copy
+import math
 import os
 import re
 import subprocess
@@ -226,8 +227,20 @@ def test_predictions_show_ten_right_and_ten_wrong_with_their_labels():
     assert np.allclose(ax.images[0].get_array(), 0.2)
 
 
+@pytest.mark.parametrize("shape", [(20, 40), (40, 20), (9, 9, 3)])
+def test_labels_of_predictions_hide_no_image(shape, net):
+    images = np.zeros((30, math.prod(shape)), np.uint8)
+    ax = vis_utils.plot_predictions(net, X, y, shape, images=images)
+    ax.figure.draw_without_rendering()
+    texts = [text.get_window_extent() for text in ax.texts]
+    boxes = [image.get_window_extent().padded(-3) for image in ax.images] + texts
+    assert not any(t.overlaps(box) for t in texts for box in boxes if box is not t)
+    assert all(ax.figure.bbox.containsx(x) for box in boxes for x in (box.x0, box.x1))
+
+
 def test_confusion_counts_true_classes_in_rows():
-    ax = vis_utils.plot_confusion([0, 0, 0, 1, 2], [0, 0, 1, 1, 0], ["cat", "dog", "bird"])
+    names = np.array(["cat", "dog", "bird"])
+    ax = vis_utils.plot_confusion([0, 0, 0, 1, 2], [0, 0, 1, 1, 0], names)
     written = {text.get_position(): text.get_text() for text in ax.texts}
     assert written == {(0, 0): "2", (1, 0): "1", (1, 1): "1", (0, 2): "1"}
     assert ax.get_title() == "Accuracy 60.0% (3 of 5)"
