@@ -3,10 +3,11 @@
     python benchmarks/headlines.py                              # all rows, seed 0: an hour
     python benchmarks/headlines.py report keras-simple --seeds 0 1 2 3 4
 
-rows.csv has the settings, chosen by validation rows: options of the class and of `train` by their
-names, else momentum 0.9, He weights, batches of 100; "cosine" is the rate at the start of half a
-cosine (Loshchilov and Hutter 2017). One process with one BLAS thread trains all; seconds are the
-processor's in `train`. Each net adds a line to headlines.csv, from which headlines.md is made.
+rows.csv has the settings, chosen by validation rows (of those within what seeds differ, the
+quickest): options of the class and of `train` by name, else momentum 0.9, He weights, batches of
+100; "cosine" is the rate at the start of half a cosine (Loshchilov and Hutter 2017). One process
+with one BLAS thread trains all; seconds are the processor's in `train`. Each net adds a line to
+headlines.csv, the source of headlines.md.
 """
 
 import os
