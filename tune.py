@@ -12,10 +12,9 @@ folder. Exit codes: 1 if all trials diverged or workers died, 2 for a wrong call
   settings drawn at random from ranges, then more of them where they were best:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
     python tune.py --lr 0.03:0.3 --reg 1e-4:1e-3 --trials 20 --out runs/random
-  successive halving: only the best third, or with --halving 2 half, goes on, again and again:
+  successive halving: after some epochs only the best third (--halving 2: half) goes on, and again:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
-  on a cluster, with `python -m dask scheduler` running on one machine and on others
-  `python -m dask worker tcp://THAT:8786 --nworkers 8 --nthreads 1`:
+  on a cluster (README.md tells how to start its scheduler and workers):
     python tune.py --dask tcp://THAT:8786
 """
 
@@ -28,6 +27,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -88,7 +88,7 @@ def sweep(
     hidden ... decay: lists of values, or a Range(low, high). With any Range all settings of a trial
         are drawn at random; without one, every combination is a trial.
     trials: how many to draw, default 30; without a Range, how many of the combinations.
-    halving: successive halving (Jamieson and Talwalkar 2016) by a factor k, 3 if True: all train
+    halving: True, or k > 1: successive halving (Jamieson and Talwalkar 2016) by 3, or k: all train
         for ceil(epochs / k**s) epochs, the best 1 / k goes on to ceil(epochs / k**(s - 1)), and so
         on; s is the largest number with k**s <= epochs and k**s <= the number of trials.
     seed: of weights, order of rows and draws. The same seed and settings give the same result.
@@ -106,10 +106,10 @@ def sweep(
     given = (hidden, lr, reg, activation, dropout, optimizer, std, batch_size, decay)
     lists = {name: _values(name, values) for name, values in zip(SETTINGS, given, strict=True)}
     drawn = _draw(lists, trials, seed)
-    if min(len(drawn), epochs, len(data.y_val), 1 if trials is None else trials) < 1:
-        raise ValueError("a sweep needs trials, epochs and validation rows, at least one of each")
-    factor = 3 if halving == 1 else int(halving)  # True is 1
-    plan = {"epochs": int(epochs), "halving": factor, "seed": int(seed)}
+    k = 3 if halving is True else int(halving or 1)  # 1: all go on
+    if min(len(drawn), epochs, len(data.y_val), k, 1 if trials is None else trials) < 1:
+        raise ValueError("trials, epochs, halving and validation rows must be at least 1")
+    plan = {"epochs": int(epochs), "halving": k, "seed": int(seed)}
     with tempfile.TemporaryDirectory(prefix="tune-") as folder:
         for settings in drawn.values():  # so that the class refuses wrong settings at once
             tiny = [np.ones((2, 1)), np.zeros(2, int)] * 2
@@ -143,14 +143,13 @@ def _values(setting, values):
 
 
 def _draw(lists, trials, seed):
-    """The settings of each trial by its name, which joins their values."""
+    """The settings of each trial by its name, which joins them; drawn numbers have 3 digits."""
     rng, drawn = np.random.default_rng(seed), [*itertools.product(*lists.values())]
 
     def draw(setting, values):
         if not isinstance(values, Range):
             return values[rng.integers(len(values))]
         number = rng.uniform(*values) if setting in LINEAR else np.exp(rng.uniform(*np.log(values)))
-        # three digits are easy to read and to type again
         return round(number) if SETTINGS[setting][1] is int else float(f"{number:.3g}")
 
     if any(isinstance(values, Range) for values in lists.values()):
@@ -193,10 +192,8 @@ def _train_missing(submit, out, drawn, plan, verbose):
         for name in alive:
             acc, loss = (records[name]["history"][f"{m}_history"] for m in MEASURES[:2])
             marks += [(-acc[rung - 1], loss[rung - 1], name)] if len(acc) >= rung else []
-        alive = [name for *_, name in sorted(marks)[: -(-len(alive) // max(k, 1))]]
+        alive = [name for *_, name in sorted(marks)[: -(-len(alive) // k)]]
     _summarize(out, records.values())  # which a sweep that was killed may have left undone
-    if not spent:
-        say(f"all trials were there already, in {out}; remove the folder to train them again")
 
 
 def _trial(stem, arrays, classes, settings, seed, epochs, halving=False, seconds=0.0):
@@ -335,7 +332,7 @@ def _summarize(out, records):
     try:
         _write(out / "trials.csv", "".join(f"{','.join(row)}\n" for row in rows).encode())
     except PermissionError as error:  # a spreadsheet on Windows holds it open
-        print(f"trials.csv is not updated: close what has it open ({error})", file=sys.stderr)
+        warnings.warn(f"trials.csv is not updated: close what has it open ({error})", stacklevel=2)
     if records[0]["status"] == "ok":
         _write(out / "best.npz", (out / "trials" / f"{records[0]['trial']}.npz").read_bytes())
     return records[0]
@@ -390,6 +387,11 @@ def report(out, data=None):
 
 
 def main(arguments=None):  # the command; returns its exit code
+    def import_pictures():  # slow, so while workers train, once they have started
+        time.sleep(1)
+        with suppress(ImportError):  # which `report` will meet again
+            import vis_utils  # noqa: F401
+
     parser = argparse.ArgumentParser(description=__doc__, argument_default=argparse.SUPPRESS)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
@@ -411,8 +413,8 @@ def main(arguments=None):  # the command; returns its exit code
         if folder:
             return report(folder)
         data = load_dataset(dataset)
-        Thread(target=lambda: time.sleep(1) or __import__("vis_utils"), daemon=True).start()
-        sweep(data, **given)  # meanwhile matplotlib is imported, which takes a while
+        Thread(target=import_pictures, daemon=True).start()
+        sweep(data, **given)
         return report(out, data)
     except (KeyboardInterrupt, BrokenExecutor) as error:
         why = f"{error} If memory ran out, try fewer --workers" if error.args else "stopped"
@@ -424,7 +426,5 @@ def main(arguments=None):  # the command; returns its exit code
         return 2
 
 
-if __name__ == "__main__":
-    from tune import main  # so that functions are pickled as tune's: dask workers lack __main__
-
-    sys.exit(main())
+if __name__ == "__main__":  # as the module tune, since dask's workers lack functions of __main__
+    sys.exit(__import__("tune").main())

@@ -371,8 +371,8 @@ OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop,
 
 
 def _blocks(*arrays):
-    """Matching pieces of arrays; those of large ones stay in a core's cache from line to line."""
-    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # some 262144 numbers a piece
+    """Matching pieces of arrays; those of large ones stay in the cache from line to line."""
+    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # numbers a piece
     starts = range(0, len(arrays[0]), rows)
     return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
 

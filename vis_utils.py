@@ -112,7 +112,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     images = np.asarray(X if images is None else images)
     names = range(1 + max(y.max(), predicted.max())) if class_names is None else class_names
     (height, width), hit = np.array(image_shape[:2]) / max(image_shape[:2]), predicted == y
-    ax = plt.figure(figsize=(12, 3.6)).add_axes((0, 0.01, 1, 0.89))
+    ax = plt.figure(figsize=(12, 3.6), layout="none").add_axes((0, 0.01, 1, 0.89))
     for word, color, top in (("right", GREEN, 0), ("wrong", RED, 1.5)):
         chosen = np.flatnonzero(hit if word == "right" else ~hit)[:10]
         look = {"color": color, "weight": "bold", "rotation": 90, "va": "center", "ha": "right"}
@@ -270,6 +270,8 @@ def plot_curves(trials, *, count=5, path=None):
     "history" has 'penalty_history' beside 'val_loss_history' and 'val_acc_history'.
     """
     chosen = [trial for trial in trials if trial["status"] == "ok"][: min(count, 8)]
+    if not chosen:
+        raise ValueError("no trial is ok, so there are no curves to draw")
     varied = [name for name in PLACE + OTHERS if len({trial.get(name) for trial in chosen}) > 1]
     fig, axes = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
     fig.suptitle(f"The best {len(chosen)} trials by epoch")
@@ -311,9 +313,6 @@ def _write(ax, x, y, text, color):
 def _finish(fig, axes, path):
     """Return axes; given a path, write the picture and close it."""
     if path is not None:
-        if layout := fig.get_layout_engine():
-            layout.execute(fig)
-            fig.set_layout_engine(None)  # or savefig would draw all twice, once for the layout
         fig.savefig(f"{path}.part", format=os.path.splitext(path)[1][1:] or "png")
         os.replace(f"{path}.part", path)
         plt.close(fig)

@@ -307,7 +307,7 @@ def test_an_optimizer_alone_changes_arrays_of_any_shape_in_place(optimizer):
 
 def test_a_large_net_is_updated_everywhere():
     rng = np.random.default_rng(0)
-    net, big = TwoLayerNet(901, 400, 3, 0.01, rng=0), rng.standard_normal((5, 901))
+    net, big = TwoLayerNet(2001, 400, 3, 0.01, rng=0), rng.standard_normal((5, 2001))
     before, labels = net.params["W1"].copy(), [0, 1, 2, 0, 1]
     gradient = net.loss(big, labels, 0.1)[1]["W1"]
     net.train(big, labels, big, labels, 0.5, reg=0.1, epochs=1, optimizer="momentum")

@@ -219,6 +219,12 @@ def test_predictions_show_ten_right_and_ten_wrong_with_their_labels():
             heights["right" if found[1] == found[2] else "wrong"].append(text.get_position()[1])
     right, wrong = heights.values()
     assert len(right) == len(wrong) == 10 and len({*right}) == len({*wrong}) == 1 and right != wrong
+    pairs = [text for text in ax.texts if text.get_text().startswith("label")]
+    for text, image, frame in zip(pairs, ax.images, ax.patches, strict=True):
+        left, right, bottom, top = image.get_extent()
+        assert left < text.get_position()[0] < right and text.get_position()[1] < top < bottom
+        assert frame.get_bbox().extents.tolist() == [left, top, right, bottom]
+        assert ax.get_xlim()[0] < left and right < ax.get_xlim()[1] and image.get_clim() == (0, 1)
     assert ax.get_title() == "Predictions: 18 of 30 right (60.0%)"
     shown = ax.images[1].get_array()
     assert np.allclose(shown, vis_utils.visualize_grid(images[1].reshape(1, 2, 2), 1.0))
@@ -325,3 +331,5 @@ def test_curves_of_the_best_trials_are_without_penalty_and_named_by_what_differs
         and "learning rate 0.1, reg 0" in label
     )
     assert "hidden" not in label and "activation" not in label
+    with pytest.raises(ValueError, match="no trial is ok"):
+        vis_utils.plot_curves([dict(trials[0], status="diverged")])
