@@ -4,12 +4,11 @@
     python benchmarks/sweep.py [ROUNDS]       # 3; five minutes of an idle machine with two cores
 
 All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
-processes, and judge them by the same validation rows. The times are those of whole commands, which
-take turns; what counts is the median of the rounds. "loop" trains one net after another in one
-process with all BLAS threads; scikit-learn and Optuna train MLPClassifiers, whose rate is constant,
-while ours decays by 0.95 an epoch. Halving keeps a third, from 1 epoch, or with "--halving 2"
-half, from 2 epochs; scikit-learn's begins from the start at each rung. Optuna draws 27 times from
-the 27 and prunes by the median.
+processes, and judge them by the same validation rows. Timed are whole commands, which take turns;
+the median of the rounds counts. "loop" trains one net after another in one process with all BLAS
+threads; scikit-learn and Optuna train MLPClassifiers, whose rate is constant, while ours decays by
+0.95 an epoch. Halving keeps a third, from 1 epoch, or with "--halving 2" half, from 2 epochs;
+scikit-learn's begins from the start at each rung. Optuna draws 27 times and prunes by the median.
 """
 
 import itertools
