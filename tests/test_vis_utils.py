@@ -228,9 +228,9 @@ def test_predictions_show_ten_right_and_ten_wrong_with_their_labels():
     assert ax.get_title() == "Predictions: 18 of 30 right (60.0%)"
     shown = ax.images[1].get_array()
     assert np.allclose(shown, vis_utils.visualize_grid(images[1].reshape(1, 2, 2), 1.0))
-    with_mean = np.full((30, 12), 51, np.uint8)  # is not stretched
-    ax = vis_utils.plot_predictions(Net(), images, labels, (2, 2, 3), images=with_mean)
-    assert np.allclose(ax.images[0].get_array(), 0.2)
+    with_mean = np.full((30, 4), 51, np.uint8)  # is not stretched
+    ax = vis_utils.plot_predictions(Net(), images, labels, (2, 2), images=with_mean)
+    assert np.allclose(ax.images[0].get_array(), 0.2) and ax.images[0].get_clim() == (0, 1)
 
 
 @pytest.mark.parametrize("shape", [(20, 40), (40, 20), (9, 9, 3)])
