@@ -12,7 +12,7 @@ folder. Exit codes: 1 if all trials diverged or workers died, 2 for a wrong call
   settings drawn at random from ranges, then more of them where they were best:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --activation relu tanh --trials 40 --out runs/random
     python tune.py --lr 0.03:0.3 --reg 1e-4:1e-3 --trials 20 --out runs/random
-  successive halving: after some epochs only the best third (--halving 2: half) goes on, and again:
+  successive halving: again and again, only the best third (with --halving 2, half) goes on:
     python tune.py --lr 1e-3:1 --reg 1e-6:1e-2 --trials 27 --halving --out runs/halving
   on a cluster (README.md tells how to start its scheduler and workers):
     python tune.py --dask tcp://THAT:8786
@@ -387,9 +387,9 @@ def report(out, data=None):
 
 
 def main(arguments=None):  # the command; returns its exit code
-    def import_pictures():  # slow, so while workers train, once they have started
-        time.sleep(1)
-        with suppress(ImportError):  # which `report` will meet again
+    def import_pictures():  # matplotlib takes long to import: do it while the workers train
+        time.sleep(1)  # until they have started
+        with suppress(ImportError):  # `report` raises it again
             import vis_utils  # noqa: F401
 
     parser = argparse.ArgumentParser(description=__doc__, argument_default=argparse.SUPPRESS)

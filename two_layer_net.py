@@ -372,7 +372,7 @@ OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop,
 
 def _blocks(*arrays):
     """Matching pieces of arrays; those of large ones stay in the cache from line to line."""
-    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # numbers a piece
+    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # of some 262144 numbers
     starts = range(0, len(arrays[0]), rows)
     return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
 

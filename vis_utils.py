@@ -124,7 +124,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
             ax.add_patch(plt.Rectangle((left, top), width, height, fc="none", ec=color, lw=2.5))
             text = f"label {names[y[i]]}\npred. {names[predicted[i]]}"
             ax.text(left + width / 2, top - 0.06, text, ha="center", fontsize=SMALL)
-    ax.set(xlim=(-0.4, 11), ylim=(2.55, -0.5))  # in longer sides of a picture
+    ax.set(xlim=(-0.4, 11), ylim=(2.55, -0.5))  # the unit is an image's longer side
     ax.set_title(f"Predictions: {hit.sum()} of {len(y)} right ({hit.mean():.1%})")
     ax.set_axis_off()
     return _finish(ax.figure, ax, path)

@@ -339,9 +339,9 @@ HALVING = {"lr": Range(1e-3, 1e6), "reg": [1e-3], "batch_size": [40], "halving":
 
 
 @pytest.mark.parametrize(
-    # of the 8, 5 diverge in the first rung
     ("halving", "rungs", "numbers"),
     [(True, [1, 3, 9], [27, 9, 3]), (3, [4, 10], [8, 3]), (2, [2, 3, 5], [8, 3, 2]), (1, [3], [8])],
+    # with 2, 5 of the 8 diverge in the first rung: 3 are left, not 4
 )
 def test_halving(halving, rungs, numbers, data, tmp_path, capsys, monkeypatch):
     steps, loss, clock = [], TwoLayerNet.loss, itertools.count()
