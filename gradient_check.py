@@ -3,13 +3,15 @@
     python gradient_check.py                  # a table: every option of the class, every parameter
     check_gradients(net, X, y, reg=0.1)       # your own net, on a few rows of your own data
 
-The centred difference (f(x + h) - f(x - h)) / 2h is the slope of f but for some h**2, and rounding
-errors of some 1e-16 / h. A relative error of 1e-7 or less says that a gradient is right, of 1e-2 or
-more that it is wrong. See https://cs231n.github.io/neural-networks-3/#gradcheck.
+The slope of f at x is about (f(x + h) - f(x - h)) / 2h. What this lacks is in proportion to h**2;
+to it comes the rounding of f, some 1e-16, divided by h. A relative error of 1e-7 or less says that
+a gradient is right, of 1e-2 or more that it is wrong. See the notes of cs231n,
+https://cs231n.github.io/neural-networks-3/#gradcheck.
 """
 
 import argparse
 import copy
+import inspect
 import itertools
 import sys
 
@@ -17,103 +19,199 @@ import numpy as np
 
 
 def rel_error(x, y):
-    """The largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|)."""
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    """The largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|).
+
+    Raises ValueError if their shapes differ.
+    """
+    x = np.asarray(x, np.float64)
+    y = np.asarray(y, np.float64)
     if x.shape != y.shape:
         raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}")
     return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
 
 
-def _values(f, x, i, places):
-    """f with x[i] moved by each of places; afterwards x is as before."""
-    if getattr(x, "dtype", None) != np.float64:
-        raise ValueError("x must be a float64 array: in others a small step is lost in rounding")
-    old, values = x[i], []
+def _check_x(x):
+    if not isinstance(x, np.ndarray) or x.dtype != np.float64:
+        raise ValueError("x must be a float64 array: others lose a small step in rounding")
+
+
+def _f_at_step(f, x, i, step):
+    """f(x) with x[i] moved by step. Afterwards x is as before, also if f raises an exception."""
+    old = x[i]
+    x[i] = old + step
     try:
-        for place in places:
-            x[i] = old + place
-            values.append(np.array(f(x), np.float64))  # a copy, as f may use its array again
+        return np.array(f(x), np.float64)  # a copy: f may return the same array each time
     finally:
         x[i] = old
-    return values
 
 
-def eval_numerical_gradient_array(f, x, df, h=1e-5):
-    """The gradient at x of sum(f(x) * df), where f returns an array of the shape of df."""
-    grad = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        after, before = _values(f, x, i, (h, -h))
-        grad[i] = np.sum((after - before) * df) / (2 * h)
-    return grad
+def _slope(f, x, i, h):
+    """(f(x + h) - f(x - h)) / 2h, where the step is one of x[i] alone."""
+    right = _f_at_step(f, x, i, h)
+    left = _f_at_step(f, x, i, -h)
+    return (right - left) / (2 * h)
 
 
 def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
-    """The gradient at the float64 array x, which is changed meanwhile, of a number f(x)."""
-    grad = eval_numerical_gradient_array(f, x, 1.0, h)
-    for i in np.ndindex(x.shape) if verbose else ():
-        print(i, grad[i])
+    """The numerical gradient at x of a function f(x) that returns a number.
+
+    x: float64 array, changed while f is called and put back. verbose: print each slope.
+    Returns an array like x. Raises ValueError if f returns more than a number.
+    """
+    _check_x(x)
+    grad = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        slope = _slope(f, x, i, h)
+        if slope.size != 1:
+            advice = "eval_numerical_gradient_array takes such an f"
+            raise ValueError(f"f must return a number, got shape {slope.shape}: {advice}")
+        grad[i] = slope.item()
+        if verbose:
+            print(i, grad[i])
+    return grad
+
+
+def eval_numerical_gradient_array(f, x, df, h=1e-5):
+    """The numerical gradient at x of sum(f(x) * df), for a function f(x) that returns an array.
+
+    x: float64 array, changed while f is called and put back. df: the gradient of a loss by f(x), of
+    its shape. So the result, an array like x, is the gradient of the loss by x.
+    """
+    _check_x(x)
+    grad = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        slope = _slope(f, x, i, h)
+        if slope.shape != np.shape(df):
+            raise ValueError(f"df must be of f(x)'s shape {slope.shape}, got {np.shape(df)}")
+        grad[i] = np.sum(slope * df)
     return grad
 
 
 def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
-    """Print numerical and analytic gradient at num_checks elements drawn by np.random."""
+    """Print the numerical and the analytic slope of f at num_checks places drawn by np.random.
+
+    f, x: as for eval_numerical_gradient. analytic_grad: the derived gradient, of the shape of x.
+    """
+    _check_x(x)
+    if np.shape(analytic_grad) != x.shape:
+        shape = np.shape(analytic_grad)
+        raise ValueError(f"analytic_grad must be of x's shape {x.shape}, got {shape}")
     for _ in range(num_checks):
         i = tuple(np.random.randint(n) for n in x.shape)
-        after, before = _values(f, x, i, (h, -h))
-        numerical, analytic = (after - before) / (2 * h), analytic_grad[i]
-        error = f"relative error: {rel_error(numerical, analytic):e}"
-        print(f"numerical: {numerical:f} analytic: {analytic:f}, {error}")
+        numerical = _slope(f, x, i, h)
+        analytic = analytic_grad[i]
+        error = rel_error(numerical, analytic)
+        print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
 
 
 def check_gradients(net, X, y, reg=0.0):
-    """rel_error between analytic and numerical gradient for each parameter: {"W1": error, ...}.
+    """rel_error between derived and numerical gradient for each parameter: {"W1": error, ...}.
 
-    Works on a float64 copy of net, with one dropout mask. A step across the kink of ReLU mixes two
-    slopes, so where the gradients differ smaller steps and steps to one side are tried: a right one
-    agrees with one of them. Takes five calls of net.loss or more for each number in params.
+    net: has `params`, a dict of arrays, and loss(X, y, reg) -> (loss, grads), like TwoLayerNet or
+    your own class. With a `dropout` above 0 its loss must take rng=0, too, so that each call drops
+    the same units. Works on a float64 copy, and calls loss five times or more for each number in
+    params. Raises ValueError, saying what to do, if a gradient is missing or has a wrong shape.
     """
-    net, errors = copy.deepcopy(net), {}
-    net.dtype = np.dtype(float)
+    net = copy.deepcopy(net)
+    net.dtype = np.dtype(np.float64)
     net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
-    mask = {"rng": 0} if getattr(net, "dropout", 0) else {}
-    grads = net.loss(X, y, reg, **mask)[1]
-    for name, i in [(k, i) for k, w in net.params.items() for i in np.ndindex(w.shape)]:
-        error = np.inf
-        for h in (1e-3, 1e-4, 1e-5):
-            steps = (-2 * h, -h, 0, h, 2 * h)
-            f = _values(lambda _: net.loss(X, y, reg, **mask)[0], net.params[name], i, steps)
-            slopes = [(8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * h)]  # error of order h**4
-            if h == 1e-5:  # to the right and to the left, error of order h**2
-                slopes += [(4 * f[3] - 3 * f[2] - f[4]) / (2 * h)]
-                slopes += [(3 * f[2] - 4 * f[1] + f[0]) / (2 * h)]
-            error = min([error, *(rel_error(slope, grads[name][i]) for slope in slopes)])
-            if min(abs(s - grads[name][i]) for s in slopes) < 1e-15 * abs(f[2]) / h:  # rounding
-                error = min(error, 1e-8)
-            if error <= 1e-8:
-                break
-        errors[name] = max(errors.get(name, 0.0), error)
+    mask = {}
+    if getattr(net, "dropout", 0) > 0:
+        mask = {"rng": 0}
+        if "rng" not in inspect.signature(net.loss).parameters:
+            advice = "set net.dropout = 0, or let loss take rng, to draw the mask"
+            raise ValueError(f"net.loss drops other units in each call: {advice}")
+
+    result = net.loss(X, y, reg, **mask)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise ValueError(f"net.loss must return (loss, grads), got {type(result)}")
+    grads = result[1]
+    _check_shapes(grads, net.params)
+
+    def f(_):  # the loss, by whichever of the net's own parameters is being moved
+        return net.loss(X, y, reg, **mask)[0]
+
+    errors = {}
+    for name, w in net.params.items():
+        errors[name] = 0.0
+        for i in np.ndindex(w.shape):
+            errors[name] = max(errors[name], _error_at(f, w, i, grads[name][i]))
     return errors
 
 
+def _check_shapes(grads, params):
+    """See that there is a gradient of the right shape for each parameter."""
+    for name, w in params.items():
+        if name not in grads:
+            raise ValueError(f"net.loss gives no gradient of {name}, only of {list(grads)}")
+        shape = np.shape(grads[name])
+        if shape != w.shape:
+            hint = " (transposed?)" if shape == w.shape[::-1] else ""
+            raise ValueError(f"{name} has shape {w.shape}, its gradient {shape}{hint}")
+
+
+def _error_at(f, x, i, derived):
+    """The relative error of the derived slope of f at x[i], compared with numerical ones.
+
+    The first numerical slope, with a step of 1e-3, is nearly always good to 1e-9. A step across the
+    kink of ReLU mixes two slopes, though. Then a smaller step may be right, or a slope to one side
+    only; a wrong derived slope agrees with none of them.
+    """
+    smallest = np.inf
+    for h in (1e-3, 1e-4, 1e-5):
+        left2 = _f_at_step(f, x, i, -2 * h)
+        left = _f_at_step(f, x, i, -h)
+        middle = _f_at_step(f, x, i, 0)
+        right = _f_at_step(f, x, i, h)
+        right2 = _f_at_step(f, x, i, 2 * h)
+        # With these weights the terms of Taylor's series cancel, but for f' and, in the first, what
+        # is in proportion to h**4 and less, in the others to h**2 and less (Fornberg 1988).
+        centred = (8 * (right - left) - (right2 - left2)) / (12 * h)
+        rightward = (4 * right - 3 * middle - right2) / (2 * h)
+        leftward = (3 * middle - 4 * left + left2) / (2 * h)
+        rounding = 1e-15 * abs(middle) / h  # what rounding of f can do to a slope
+        for slope in (centred, rightward, leftward):
+            error = rel_error(slope, derived)
+            if abs(slope - derived) < rounding:
+                error = min(error, 1e-8)  # as good as equal: a tiny slope is lost in rounding
+            smallest = min(smallest, error)
+        if smallest <= 1e-8:
+            break
+    return smallest
+
+
 def main(arguments=None):
-    formatter = argparse.RawDescriptionHelpFormatter
-    argparse.ArgumentParser(description=__doc__, formatter_class=formatter).parse_args(arguments)
+    """The command: print the table, return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(arguments)
     from two_layer_net import TwoLayerNet  # here, so that the functions work without it
 
-    rng, failed = np.random.default_rng(0), 0
-    X, y = rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
-    print("largest |analytic - numerical| / (|analytic| + |numerical|) for each parameter\n")
-    print(f"{'activation':<12}{'criterion':<11}{'dropout':<9}{'W1':>9}{'b1':>9}{'W2':>9}{'b2':>9}")
-    options = ("relu", "leaky_relu", "tanh", "sigmoid"), ("softmax", "mse"), (0.0, 0.5)
-    for activation, criterion, dropout in itertools.product(*options):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5, 4))
+    y = rng.integers(0, 3, 5)
+    wrong = 0
+    print("largest |derived - numerical| / (|derived| + |numerical|) for each parameter\n")
+    print("activation  criterion  dropout         W1       b1       W2       b2")
+    activations = ("relu", "leaky_relu", "tanh", "sigmoid")
+    options = itertools.product(activations, ("softmax", "mse"), (0.0, 0.5))
+    for activation, criterion, dropout in options:
         given = {"activation": activation, "criterion": criterion, "dropout": dropout}
-        errors = check_gradients(TwoLayerNet(4, 6, 3, "xavier", rng=rng, **given), X, y, reg=0.1)
-        wrong = max(errors.values()) > 1e-7
-        failed += wrong
-        row = "".join(f"{error:9.1e}" for error in errors.values()) + "   WRONG" * wrong
-        print(f"{activation:<12}{criterion:<11}{dropout:<9g}{row}")
-    print(f"\n{failed} of 16 over 1e-07" if failed else "\nall within 1e-07")
-    return int(failed > 0)
+        net = TwoLayerNet(4, 6, 3, "xavier", rng=rng, **given)
+        errors = check_gradients(net, X, y, reg=0.1)
+        row = f"{activation:<12}{criterion:<11}{dropout:<9g}"
+        for error in errors.values():
+            row += f"{error:9.1e}"
+        if max(errors.values()) > 1e-7:
+            row += "   WRONG"
+            wrong += 1
+        print(row)
+    if wrong > 0:
+        print(f"\n{wrong} of 16 over 1e-07")
+        return 1
+    print("\nall within 1e-07")
+    return 0
 
 
 if __name__ == "__main__":

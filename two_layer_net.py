@@ -1,51 +1,193 @@
 """A two-layer neural network in one class, with numpy and nothing else.
 
-For a batch X of N rows of D numbers, H hidden units, C classes, and * for elementwise, forward:
+For a batch X of N rows of D numbers, H hidden units and C classes, forward:
 
     Z = X W1 + b1      (N, H)  before the activation function f
-    A = f(Z) * M       (N, H)  hidden units; M is the dropout mask, all ones without dropout
+    F = f(Z)           (N, H)  after it
+    A = F * M          (N, H)  hidden units; M is the dropout mask, 1 without dropout
     S = A W2 + b2      (N, C)  scores
     P = softmax(S)     (N, C)  probabilities, p_j = exp(s_j) / sum_k exp(s_k) in each row
     L = (mean over the rows of -log p_y, y the row's label) + reg (sum(W1^2) + sum(W2^2))
 
-and backward, by the chain rule; dS stands for dL/dS, and Y (N, C) for the labels as one-hot rows:
+and backward, by the chain rule. Here dS stands for the derivative of L with respect to S, and so
+on; Y (N, C) holds the labels as one-hot rows; and * is the elementwise product:
 
-    dS = (P - Y) / N           dW2 = A^T dS + 2 reg W2      db2 = sum of the rows of dS
+    dS = (P - Y) / N
+    dW2 = A^T dS + 2 reg W2        db2 = sum of the rows of dS
     dA = dS W2^T
-    dZ = dA * M * f'(Z)        dW1 = X^T dZ + 2 reg W1      db1 = sum of the rows of dZ
+    dZ = dA * M * f'(Z)
+    dW1 = X^T dZ + 2 reg W1        db1 = sum of the rows of dZ
 
-Read `loss` and the three methods below it first: they are the mathematics; then `train`: draw a
-batch, call `loss`, update the parameters. The file works when copied alone. Check your own work
-against it: write yours first, and hand in what your course's rules allow.
+The file begins with the functions in these formulas and with the update rules, a few lines each.
+Then comes the class: `loss`, `_forward` and `_backward` are the formulas above, and `train` draws a
+batch, calls `loss` and updates the parameters, again and again.
+
+The file needs nothing but numpy, and can be copied on its own. Check your own work against it:
+write yours first, and hand in what your course's rules allow.
 """
 
+import copy
+import inspect
 import json
 import math
 import os
+import uuid
+import warnings
 import zlib
-from contextlib import contextmanager
 
 import numpy as np
 
-ACTIVATIONS = {  # f(z), and f'(z) from the value f = f(z) (True counts as 1); a: leak
-    "relu": (lambda z, a: np.maximum(z, 0), lambda f, a: f > 0),
-    "leaky_relu": (lambda z, a: np.maximum(z, a * z), lambda f, a: np.where(f > 0, 1, a)),
-    "tanh": (lambda z, a: np.tanh(z), lambda f, a: 1 - f**2),
-    "sigmoid": (lambda z, a: 1 / (1 + np.exp(-z)), lambda f, a: f * (1 - f)),
+# ---- Activation functions f, each followed by its slope f'(Z), which is computed from F = f(Z):
+# tanh and sigmoid have simple formulas in F, and the ReLUs' F is above 0 just where Z is.
+# All take `leak`, so that they can be called alike; only the leaky ReLU uses it.
+
+
+def relu(Z, leak):
+    return np.maximum(Z, 0)
+
+
+def relu_slope(F, leak):
+    return F > 0  # True counts as 1, False as 0
+
+
+def leaky_relu(Z, leak):
+    return np.maximum(Z, leak * Z)
+
+
+def leaky_relu_slope(F, leak):
+    slope = np.ones_like(F)
+    slope[F <= 0] = leak
+    return slope
+
+
+def tanh(Z, leak):
+    return np.tanh(Z)
+
+
+def tanh_slope(F, leak):
+    return 1 - F**2
+
+
+def sigmoid(Z, leak):
+    # The same as 1 / (1 + exp(-Z)), but exp(-Z) would overflow where Z is far below 0.
+    return 0.5 * (1 + np.tanh(0.5 * Z))
+
+
+def sigmoid_slope(F, leak):
+    return F * (1 - F)
+
+
+ACTIVATIONS = {
+    "relu": (relu, relu_slope),
+    "leaky_relu": (leaky_relu, leaky_relu_slope),
+    "tanh": (tanh, tanh_slope),
+    "sigmoid": (sigmoid, sigmoid_slope),
 }
-OPTIONS = ("activation", "leak", "dropout", "criterion")  # of a net, saved with its parameters
-RECORDS = ("train_acc", "val_acc", "val_loss", "learning_rate", "step")  # history, once an epoch
-ONE_OF = "{} must be one of {}, got {!r}"  # the text of an error
-TINY = 1e-30  # smaller numbers become 0: near the smallest float32 products take 20 times as long
+
+
+# ---- From scores to the loss
+
+
+def softmax(S):
+    """Probabilities of scores: p_j = exp(s_j) / sum_k exp(s_k) in each row.
+
+    S: (N, C). Returns P, of the same shape, whose rows sum to 1.
+    """
+    # Subtracting a row's largest score leaves its p_j as they are, and no exp can overflow.
+    E = np.exp(S - np.max(S, axis=-1, keepdims=True))
+    return E / E.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(S, y):
+    """The loss L, the mean of -log p_y over the rows, and dS, its derivative by the scores S."""
+    N, C = S.shape
+    Y = np.eye(C, dtype=S.dtype)[y]  # one-hot: row y of the unit matrix for each label y
+    # log p_j = s_j - log(sum_k exp(s_k)) is finite also where p_j itself would round to 0.
+    shifted = S - S.max(axis=1, keepdims=True)
+    log_P = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = -np.sum(Y * log_P) / N
+
+    # For one row dL/ds_j = exp(s_j) / sum_k exp(s_k) - [j = y] = p_j - [j = y], where [j = y] is
+    # 1 if j is the label y and 0 if not: a row of P - Y.
+    P = np.exp(log_P)
+    dS = (P - Y) / N
+    return loss, dS
+
+
+def mean_squared_error(S, y):
+    """The loss L, the mean of (P - Y)^2 over rows and classes, and dS, its derivative by S."""
+    N, C = S.shape
+    Y = np.eye(C, dtype=S.dtype)[y]
+    P = softmax(S)
+    loss = np.mean((P - Y) ** 2)
+
+    # Each p_j depends on all scores of its row: dp_j/ds_k = p_j ([j = k] - p_k), where [j = k] is
+    # 1 if j = k and else 0. By the chain rule, with a sum over j,
+    # dS_k = sum_j dP_j p_j ([j = k] - p_k) = p_k (dP_k - sum_j dP_j p_j).
+    dP = 2 * (P - Y) / (N * C)
+    dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
+    return loss, dS
+
+
+CRITERIA = {"softmax": cross_entropy, "mse": mean_squared_error}
+
+
+# ---- Update rules. Each changes the parameter w in place; g is the derivative of the loss by w.
+# `state` is a dict, one for each parameter and empty at first, in which a rule keeps what it needs
+# in the next step.
+
+
+def sgd(w, g, state, learning_rate):
+    w -= learning_rate * g
+
+
+def momentum(w, g, state, learning_rate, momentum=0.9):
+    """The new velocity v is momentum times the old one, minus learning_rate g. Polyak 1964."""
+    v = momentum * state.get("v", 0) - learning_rate * g
+    w += v
+    state["v"] = v
+
+
+def rmsprop(w, g, state, learning_rate, rho=0.99, eps=1e-8):
+    """s is a running mean of g^2. Tieleman and Hinton 2012."""
+    s = rho * state.get("s", 0) + (1 - rho) * g**2
+    w -= learning_rate * g / (np.sqrt(s) + eps)
+    state["s"] = s
+
+
+def adam(w, g, state, learning_rate, beta1=0.9, beta2=0.999, eps=1e-8):
+    """m and s are running means of g and g^2; t counts the steps. Kingma and Ba 2015."""
+    t = state.get("t", 0) + 1
+    m = beta1 * state.get("m", 0) + (1 - beta1) * g
+    s = beta2 * state.get("s", 0) + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)  # m and s begin at 0, so they are too small in the first steps
+    s_hat = s / (1 - beta2**t)
+    w -= learning_rate * m_hat / (np.sqrt(s_hat) + eps)
+    state.update(t=t, m=m, s=s)
+
+
+OPTIMIZERS = {"sgd": sgd, "momentum": momentum, "rmsprop": rmsprop, "adam": adam}
+
+
+HISTORY = (  # see `train`
+    "loss_history",
+    "train_acc_history",
+    "val_acc_history",
+    "val_loss_history",
+    "penalty_history",
+    "learning_rate_history",
+    "step_history",
+)
 
 
 class TwoLayerNet:
     """A fully connected network with one hidden layer and a softmax output, for classification.
 
     input_size, hidden_size, output_size: the numbers D of inputs, H of hidden units, C of classes.
-    std: standard deviation of the normal weights, a number, or "zeros", "normal" (1), "xavier"
-        (sqrt(2 / (fan_in + fan_out)), Glorot and Bengio 2010) or "he" (sqrt(2 / fan_in), He et al.
-        2015). Biases start at zero.
+    std: standard deviation of the weights, which are drawn from a normal distribution around 0. A
+        number, or "zeros" (0), "normal" (1), "xavier" (sqrt(2 / (fan_in + fan_out)), Glorot and
+        Bengio 2010), "he" (sqrt(2 / fan_in), He et al. 2015), where fan_in and fan_out are the
+        numbers of rows and columns of the matrix. Biases start at zero.
     activation: "relu", "leaky_relu" (slope `leak`, 0 to 1, below zero), "tanh" or "sigmoid".
     dropout: probability that a hidden unit is dropped in training; the others are scaled by
         1 / (1 - dropout), so that scoring needs no change (Srivastava et al. 2014, inverted).
@@ -54,6 +196,10 @@ class TwoLayerNet:
     rng: draws weights, masks and batches: a seed, a Generator, or None for numpy's global one.
 
     `params` is a dict of W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), which training changes in place.
+    You may assign arrays of your own; biases of shape (1, H) and (1, C) are accepted, too.
+
+    Raises ValueError, naming the option, for sizes below 1, leak or dropout out of range, and
+    unknown names.
     """
 
     def __init__(
@@ -70,21 +216,62 @@ class TwoLayerNet:
         dtype=np.float64,
         rng=None,
     ):
-        _check(activation in ACTIVATIONS, ONE_OF, "activation", [*ACTIVATIONS], activation)
-        _check(criterion in ("softmax", "mse"), ONE_OF, "criterion", ["softmax", "mse"], criterion)
-        _check(0 <= dropout < 1, "dropout must be in [0, 1), got {}; it is 1 - keep_prob", dropout)
-        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
-        self.activation, self.leak, self.dropout = activation, float(leak), float(dropout)
-        self.criterion, self.dtype, self.params, self._work = criterion, np.dtype(dtype), {}, {}
+        if min(input_size, hidden_size, output_size) < 1:
+            got = f"{input_size}, {hidden_size}, {output_size}"
+            raise ValueError(f"input_size, hidden_size, output_size must be at least 1, got {got}")
+        _check_choice("activation", activation, ACTIVATIONS)
+        _check_choice("criterion", criterion, CRITERIA)
+        if not 0 <= leak <= 1:
+            raise ValueError(f"leak must be from 0 to 1, got {leak}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}; it is 1 - keep_prob")
+        dtype = np.dtype(dtype)
+        if dtype.name not in ("float32", "float64"):
+            raise ValueError(f"dtype must be np.float64 or np.float32, got {dtype}")
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.output_size = output_size
+        self.activation = activation
+        self.leak = float(leak)  # a float64 scalar of numpy would turn float32 arrays into float64
+        self.dropout = dropout
+        self.criterion = criterion
+        self.dtype = dtype
         self.rng = None if rng is None else np.random.default_rng(rng)
-        for i, m, n in (1, input_size, hidden_size), (2, hidden_size, output_size):  # fan in, out
-            named = {"zeros": 0, "normal": 1, "xavier": (2 / (m + n)) ** 0.5, "he": (2 / m) ** 0.5}
-            _check(std in named or not isinstance(std, str), ONE_OF, "std", [*named], std)
-            sd = float(named.get(std, std))  # 0 draws nothing from the generator
-            W = sd * (self.rng or np.random).standard_normal((m, n)) if sd else np.zeros((m, n))
-            self.params |= {f"W{i}": W.astype(self.dtype), f"b{i}": np.zeros(n, self.dtype)}
+        self.params = {
+            "W1": self._initial_weights(input_size, hidden_size, std),
+            "b1": np.zeros(hidden_size, self.dtype),
+            "W2": self._initial_weights(hidden_size, output_size, std),
+            "b2": np.zeros(output_size, self.dtype),
+        }
 
-    @np.errstate(all="ignore")  # an overflow shows in the loss or the scores
+    def _initial_weights(self, fan_in, fan_out, std):
+        """Weights (fan_in, fan_out) drawn from a normal distribution around 0."""
+        named = {
+            "zeros": 0.0,
+            "normal": 1.0,
+            "xavier": math.sqrt(2 / (fan_in + fan_out)),
+            "he": math.sqrt(2 / fan_in),
+        }
+        if isinstance(std, str):
+            _check_choice("std", std, named)
+            std = named[std]
+        if std == 0:
+            # Nothing is drawn, so that `load` leaves numpy's global generator as it was.
+            return np.zeros((fan_in, fan_out), self.dtype)
+        W = std * self._generator().standard_normal((fan_in, fan_out))
+        return W.astype(self.dtype)
+
+    def _generator(self):
+        """What draws random numbers: the net's own Generator or numpy's global one."""
+        if self.rng is None:
+            return np.random
+        return self.rng
+
+    def _parameters(self):
+        """W1, b1, W2, b2, converted to the net's dtype if arrays of another were assigned."""
+        names = ("W1", "b1", "W2", "b2")
+        return [np.asarray(self.params[name], self.dtype) for name in names]
+
     def loss(self, X, y=None, reg=0.0, *, rng=None):
         """The scores of X or, given labels, the loss and its gradients.
 
@@ -95,80 +282,90 @@ class TwoLayerNet:
         Returns scores (N, C), with nothing dropped, if y is None; otherwise (loss, grads), a float
         and a dict keyed and shaped like `params`. Raises ValueError for X or y that do not fit.
         """
-        work, self._work = self._work, {}  # arrays to overwrite, if `train` calls; otherwise {}
-        if y is None:  # in pieces of some 10 MB of work; an empty X is one, refused
-            X, rows = np.asarray(X), 2**21 // (self.input_size + 3 * self.hidden_size) + 1
-            pieces = (self._check_X(X[i : i + rows]) for i in range(0, max(len(X), 1), rows))
-            return np.concatenate([self._forward(piece, {})[0] for piece in pieces])
-        X, y = self._check_X(X), y if work else self._check_y(y, len(X))  # `train` checks y once
-        rng = self.rng if rng is None else np.random.default_rng(rng)
-        S, hidden = self._forward(X, work, self.dropout, rng)
-        loss, dS = self._loss_of(S, y, reg)
-        _check(math.isfinite(loss) or np.isfinite(X).all(), "X has NaN or infinite values")
-        return loss, self._backward(X, hidden, dS, float(reg), work)
+        X = self._check_X(X)
+        reg = float(reg)
+        # An overflow is visible as inf or nan in the result, so numpy need not warn as well.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if y is None:
+                _, _, S = self._forward(X, M=1)
+                return S
+            y = self._check_y(y, len(X))
+            M = self._dropout_mask(len(X), rng)
+            F, A, S = self._forward(X, M)
+            loss, dS = CRITERIA[self.criterion](S, y)
+            loss = float(loss) + self._penalty(reg)
+            grads = self._backward(X, M, F, A, dS, reg)
+        if not math.isfinite(loss):
+            _check_finite("X", X)  # looked at only now, because it takes time
+        return loss, grads
 
-    def _forward(self, X, work, dropout=0.0, rng=None):
-        """Scores S, and for the way back F = f(Z), mask M (or None), A = F * M and W2."""
-        W1, b1, W2, b2 = [np.asarray(self.params[k], self.dtype) for k in ("W1", "b1", "W2", "b2")]
-        Z = work["Z", len(X)] = np.dot(X, W1, out=work.get(("Z", len(X))))  # in lent memory
-        Z += b1  # Z = X W1 + b1
-        F = A = ACTIVATIONS[self.activation][0](Z, self.leak)
-        M = None
-        if dropout:
-            U = rng.random(Z.shape, self.dtype) if rng else np.random.random(Z.shape)
-            M = np.divide(dropout <= U, 1 - dropout, dtype=self.dtype)  # 0 or 1 / (1 - dropout)
-            A = F * M  # A = f(Z) * M
-        return np.dot(A, W2) + b2, (F, M, A, W2)  # S = A W2 + b2
+    def _dropout_mask(self, N, rng):
+        """M (N, H), 0 where a hidden unit is dropped, else 1 / (1 - dropout); 1 without dropout."""
+        if self.dropout == 0:
+            return 1
+        rng = self._generator() if rng is None else np.random.default_rng(rng)
+        kept = rng.random((N, self.hidden_size)) >= self.dropout
+        return (kept / (1 - self.dropout)).astype(self.dtype)
 
-    def _loss_of(self, S, y, reg):
-        """The loss, and dS."""
-        (N, C), rows = S.shape, np.arange(len(S))
-        S = S - S.max(axis=1, keepdims=True)  # leaves P as it is, and exp(s) <= 1 cannot overflow
-        P = np.exp(S)
-        total = P.sum(axis=1, keepdims=True)
-        P /= total  # p_j = exp(s_j) / sum_k exp(s_k)
-        diff = P.copy()
-        diff[rows, y] -= 1  # P - Y
-        if self.criterion == "softmax":
-            # L = mean of -log p_y = log(sum_k exp(s_k)) - s_y, finite also where p_y rounds to 0
-            loss = (np.log(total[:, 0]) - S[rows, y]).sum(dtype=float) / N
-            dS = diff / N  # dS = (P - Y) / N
-        else:
-            loss = np.square(diff).mean(dtype=float)  # L = mean of (P - Y)^2
-            dP = 2 / (N * C) * diff  # dP = 2 (P - Y) / (N C)
-            # dp_j/ds_k = p_j (1 - p_k) if j = k, else -p_j p_k: dS_k = p_k (dP_k - sum_j dP_j p_j)
-            dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
-        dS[np.abs(dS) < TINY] = 0
-        squares = sum(float(np.vdot(self.params[k], self.params[k])) for k in ("W1", "W2"))
-        return float(loss) + float(reg) * squares, dS  # L + reg (sum(W1^2) + sum(W2^2))
+    def _forward(self, X, M):
+        """F (N, H), the hidden units A (N, H) and the scores S (N, C) of X (N, D)."""
+        W1, b1, W2, b2 = self._parameters()
+        f, _ = ACTIVATIONS[self.activation]
+        Z = X @ W1 + b1
+        F = f(Z, self.leak)
+        A = F * M
+        S = A @ W2 + b2
+        return F, A, S
 
-    def _backward(self, X, hidden, dS, reg, work):
+    def _backward(self, X, M, F, A, dS, reg):
         """The gradients, with the keys and shapes of `params`."""
-        F, M, A, W2 = hidden
-        ones = np.ones(len(X), self.dtype)  # ones times a matrix is the sum of its rows
-        dW2 = np.dot(A.T, dS)  # dW2 = A^T dS
-        db2 = np.dot(ones, dS)  # db2 = sum of the rows of dS
-        dZ = work["dZ", len(X)] = np.dot(dS, W2.T, out=work.get(("dZ", len(X))))  # dA = dS W2^T
-        if M is not None:
-            dZ *= M  # dA * M; the array of dA becomes dZ in place
-        dZ *= ACTIVATIONS[self.activation][1](F, self.leak)  # dZ = dA * M * f'(Z)
-        dW1 = work["dW1"] = np.dot(X.T, dZ, out=work.get("dW1"))  # dW1 = X^T dZ
-        db1 = np.dot(ones, dZ)  # db1 = sum of the rows of dZ
-        for dW, W in (*_blocks(dW1, self.params["W1"]), *_blocks(dW2, W2)) if reg else ():
-            dW += 2 * reg * W  # dW1 += 2 reg W1, dW2 += 2 reg W2, piece by piece
-        return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+        W1, b1, W2, b2 = self._parameters()
+        _, slope = ACTIVATIONS[self.activation]
+        dW2 = A.T @ dS
+        dW2 += 2 * reg * W2
+        db2 = dS.sum(axis=0)
+        dA = dS @ W2.T
+        dZ = dA * M * slope(F, self.leak)
+        dW1 = X.T @ dZ
+        dW1 += 2 * reg * W1
+        db1 = dZ.sum(axis=0)
+        # Some courses have biases of shape (1, H), whose gradients get that shape, too.
+        return {"W1": dW1, "b1": db1.reshape(b1.shape), "W2": dW2, "b2": db2.reshape(b2.shape)}
+
+    def _penalty(self, reg):
+        """reg (sum(W1^2) + sum(W2^2)), a float; vdot(W, W) is the sum of the squares."""
+        W1, _, W2, _ = self._parameters()
+        return reg * float(np.vdot(W1, W1) + np.vdot(W2, W2))
+
+    def _scores(self, X):
+        """The scores of X, or an error if they are not finite."""
+        X = self._check_X(X)
+        S = self.loss(X)
+        if not np.isfinite(S).all():
+            _check_finite("X", X)
+            _check_overflow("a score", S)
+        return S
 
     def predict(self, X):
         """Labels (N,) of X, (N, D) or (N, ...): the class with the highest score."""
-        scores = self.loss(X)
-        _check(np.isfinite(scores).all(), "scores are not finite: is there NaN in X or in params?")
-        return scores.argmax(axis=1)
+        return self._scores(X).argmax(axis=1)
 
     def accuracy(self, X, y):
         """The share, 0 to 1, of the rows of X whose predicted label is the one in y (N,)."""
-        return float(np.mean(self.predict(X) == self._check_y(y, len(X))))
+        predicted = self.predict(X)
+        return float(np.mean(predicted == self._check_y(y, len(predicted))))
 
-    @np.errstate(all="ignore")  # an overflow shows in the loss
+    def evaluate(self, X, y):
+        """The loss of X, y (of the data alone: no penalty, no dropout) and the accuracy, 0 to 1.
+
+        `train` takes its validation figures from here. A subclass whose `loss` computes another
+        loss should override `evaluate` as well.
+        """
+        S = self._scores(X)
+        y = self._check_y(y, len(S))
+        loss, _ = CRITERIA[self.criterion](S, y)
+        return float(loss), float(np.mean(S.argmax(axis=1) == y))
+
     def train(
         self,
         X,
@@ -184,217 +381,416 @@ class TwoLayerNet:
         *,
         epochs=None,
         optimizer="sgd",
-        momentum=0.9,
-        rho=0.99,
-        beta1=0.9,
-        beta2=0.999,
-        eps=1e-8,
         augment=None,
         callback=None,
         checkpoint=None,
         resume=False,
         keep_best=False,
+        **options,
     ):
-        """Train by mini-batch gradient descent on X, y; validate on X_val, y_val (see `loss`).
+        """Train by mini-batch gradient descent on X, y, and validate on X_val, y_val (see `loss`).
 
-        learning_rate: a number, times learning_rate_decay an epoch, or function of progress 0 to 1.
-        num_iters: steps (100), each on batch_size rows drawn with replacement; an epoch ends with a
-            step `it` where it % max(N // batch_size, 1) == 0, the very first included (cs231n).
-        epochs: instead, passes over all rows, shuffled for each; the last batch may be short.
-        optimizer: "sgd", "momentum", "rmsprop" (rho, eps) or "adam" (beta1, beta2, eps).
-        augment: function (X_batch, rng) -> X_batch, of rows shaped as in X.
-        callback: function (net, history), called after each epoch; returning True ends training.
-        checkpoint: file, written each epoch; resume=True goes on from it, if there, bit for bit.
-        keep_best: end with the best parameters, by validation accuracy, of all epochs and the end.
-        Returns net.history, a dict of lists: 'loss_history' of all steps, and 'train_acc_history'
-        (last batch), 'val_acc_history', 'val_loss_history' (with penalty), 'learning_rate_history',
-        'step_history' (steps done) of all epochs. A loss that is not finite raises
-        FloatingPointError, and puts params back to what they were.
+        learning_rate: a number, multiplied by learning_rate_decay (above 0, up to 1) after each
+            epoch; or a function of progress, which goes from 0 to 1, that returns the rate.
+        num_iters: the number of steps, 100 by default. Each step takes batch_size rows drawn with
+            replacement. An epoch is N // batch_size steps; as in cs231n's assignment, the very
+            first step counts as the end of an epoch, too.
+        epochs: to be given instead of num_iters: the number of passes over all rows. The rows are
+            shuffled anew for each epoch; its last batch may be short.
+        verbose: print the loss every 100 steps or, with epochs, a line an epoch.
+        optimizer: "sgd", "momentum", "rmsprop" or "adam", or a function of your own that is written
+            like those above the class.
+        options: the update rule's own, as in train(..., optimizer="momentum", momentum=0.8).
+        augment: a function (X_batch, rng) -> X_batch. It gets the rows in the shape they have in X.
+        callback: a function (net, history), called after each epoch. If it returns True, training
+            ends.
+        checkpoint: a file that is written before the first step and after each epoch. With
+            resume=True training continues from it, if the file exists, and ends with the same
+            parameters, bit for bit, as without the interruption.
+        keep_best: end with the parameters that had the best validation accuracy at the end of an
+            epoch or of training, also if training is stopped by Ctrl-C.
+
+        Returns `history`, a dict of lists, which is net.history, too. One entry a step:
+            'loss_history': the loss of the batch, penalty included.
+        One entry an epoch:
+            'train_acc_history': accuracy on the batch or, with epochs, on the first rows of X, as
+                many as X_val has.
+            'val_acc_history', 'val_loss_history': what `evaluate` says of X_val, y_val.
+            'penalty_history': the penalty, which val_loss_history is without.
+            'learning_rate_history', 'step_history': the rate, and the number of steps done.
+
+        Raises ValueError, saying what to do, for data and options that do not fit. Raises
+        FloatingPointError if the loss or a score overflows, after setting the parameters back to
+        what they were. Warns if nothing was learned.
         """
-        given = {k: v for k, v in (vars(self) | locals()).items() if np.isscalar(v)}  # for _resume
-        _check(optimizer in OPTIMIZERS, ONE_OF, "optimizer", [*OPTIMIZERS], optimizer)
-        _check(num_iters is None or epochs is None, "give num_iters or epochs, not both")
-        schedule = learning_rate if callable(learning_rate) else None
-        _check(schedule or learning_rate > 0, "learning_rate must be > 0, got {}", learning_rate)
-        _check(checkpoint or not resume, "resume=True needs checkpoint, the file to go on from")
-        image_shape, work = np.shape(X)[1:], {}
-        X, y = self._check_X(X), self._check_y(y, len(X))
-        X_val, y_val = self._check_X(X_val, "X_val"), self._check_y(y_val, len(X_val), "y_val")
-        for name, a in {"X": X, "X_val": X_val, **self.params}.items():
-            _check(np.isfinite(a).all(), "{} has NaN or infinite values", name)
-        num_iters = 100 if num_iters is None else num_iters
-        steps = num_iters if epochs is None else epochs * math.ceil(len(X) / batch_size)
-        before = {name: w.copy() for name, w in self.params.items()}
-        kept = {f"best_{name}": w.copy() for name, w in before.items()} if keep_best else {}
-        update, slots = OPTIMIZERS[optimizer]  # slots: how many arrays it keeps for each parameter
-        kept |= {f"{k}_{i}": np.zeros_like(w) for k, w in before.items() for i in range(slots)}
-        states = {k: [kept[f"{k}_{i}"] for i in range(slots)] for k in before}
-        options = {"momentum": momentum, "rho": rho, "beta1": beta1, "beta2": beta2, "eps": eps}
-        self.history = history = {f"{name}_history": [] for name in ("loss", *RECORDS)}
-        given["data"] = checkpoint and [zlib.crc32(a) for a in (X, y, X_val, y_val)]
-        stopped = resume and os.path.exists(checkpoint) and self._resume(checkpoint, given, kept)
-        done = len(history["loss_history"])  # steps already taken, if training was resumed
+        # Check all that was given before anything is changed.
+        _check_numbers(learning_rate, learning_rate_decay, reg, num_iters, epochs, batch_size)
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs checkpoint, the file to continue from")
+        update = _update_rule(optimizer, options)
+        image_shape = np.shape(X)[1:]
+        X, y = self._check_data(X, y, "X", "y")
+        X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
+        for name, w in self.params.items():
+            _check_finite(name, w)
 
-        batches = self._batches(len(X), batch_size, steps, epochs, done)
-        for it, (rows, epoch_ends) in enumerate(() if stopped else batches, done):
-            X_batch = np.take(X, rows, axis=0, mode="clip", out=work.get(len(rows)))  # = X[rows]
-            work[len(rows)], y_batch = X_batch, y[rows]
-            if augment:
-                X_batch = augment(X_batch.reshape(-1, *image_shape), self.rng or np.random)
-            epoch, val_loss = len(history["step_history"]), 0.0  # unless it is validated
-            rate = schedule(it / steps) if schedule else learning_rate * learning_rate_decay**epoch
-            self._work = work  # for the next line
-            loss, grads = self.loss(X_batch, y_batch, reg)
-            for name, w in self.params.items():
-                for block in _blocks(w, grads[name], *states[name]):
-                    update(*block, lr=float(rate), t=it + 1, **options)
-                    for a in block if it % 100 == 0 else ():
-                        a[np.abs(a) < TINY] = 0
-            if epoch_ends or it + 1 == steps:
-                scores = self.loss(X_val)
-                val_loss, _ = self._loss_of(scores, y_val, reg)
-                val_acc = float(np.mean(scores.argmax(axis=1) == y_val))
-                if keep_best and val_acc > max(history["val_acc_history"], default=-1):
-                    kept |= {f"best_{name}": w.copy() for name, w in self.params.items()}
-            if not math.isfinite(loss + val_loss):
-                for name, w in before.items():
-                    self.params[name][...] = w
-                where = f"the loss is {loss + val_loss} at step {it} of {steps}, rate {rate:g}: "
-                raise FloatingPointError(where + "try a smaller rate or std, or X nearer to 0")
-            history["loss_history"].append(float(loss))
-            if verbose and epochs is None and it % 100 == 0:
-                print(f"iteration {it} / {steps}: loss {loss:f}")
-            if epoch_ends:
-                values = self.accuracy(X_batch, y_batch), val_acc, val_loss, float(rate), it + 1
-                for name, value in zip(RECORDS, values, strict=True):
-                    history[f"{name}_history"].append(value)
-                if verbose and epochs:
-                    print(f"epoch {epoch + 1} / {epochs}: loss {loss:f}, val acc {val_acc:.4f}")
-                stopped = callback is not None and callback(self, history) in (True,)  # or np.True_
-                if checkpoint:
-                    self._write_checkpoint(checkpoint, given, stopped, kept)
+        # Prepare what the loop below reads and changes.
+        steps, epoch_steps = _count_steps(len(X), num_iters, epochs, batch_size)
+        rng = self._generator()
+        history = {name: [] for name in HISTORY}
+        self.history = history
+        states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # of the update rule
+        best_params = {}  # stays empty without keep_best
+        stopped = False  # becomes True when the callback returns True
+        if checkpoint is not None:
+            settings = self._describe(X, y, X_val, y_val)
+            settings += [f"learning_rate {_as_text(learning_rate)}"]
+            settings += [f"learning_rate_decay {learning_rate_decay}", f"reg {reg}"]
+            settings += [f"batch_size {batch_size}", f"epochs given: {epochs is not None}"]
+            settings += [f"optimizer {_as_text(optimizer)}", f"options {options}"]
+            settings += [f"augment {_as_text(augment)}", f"keep_best {keep_best}"]
+            if resume and os.path.exists(checkpoint):
+                stopped = self._resume(checkpoint, settings, states, best_params)
+            self._write_checkpoint(checkpoint, settings, states, best_params, stopped)
+        steps_done = len(history["loss_history"])  # above 0 after a resume
+        best_acc = max(history["val_acc_history"], default=-1)
+        params_before = copy.deepcopy(self.params)
+
+        try:
+            for it in range(steps_done, steps):
                 if stopped:
                     break
-        for name, w in self.params.items() if keep_best else ():
-            w[...] = kept[f"best_{name}"]
+                epochs_done = len(history["step_history"])
+                rate = _rate(learning_rate, it / steps, learning_rate_decay, epochs_done)
+
+                # Draw the rows of the batch.
+                if epochs is None:
+                    rows = rng.choice(len(X), batch_size)
+                    epoch_ends = it % epoch_steps == 0
+                else:
+                    i = it % epoch_steps
+                    if i == 0:  # so it is after a resume: checkpoints are of whole epochs
+                        order = rng.permutation(len(X))
+                    rows = order[i * batch_size : (i + 1) * batch_size]
+                    epoch_ends = i == epoch_steps - 1
+                X_batch = X[rows]
+                if augment is not None:
+                    X_batch = augment(X_batch.reshape(-1, *image_shape), rng)
+
+                # Take a step: move all parameters against their gradients.
+                loss, grads = self.loss(X_batch, y[rows], reg)
+                _check_overflow("the loss", loss)
+                history["loss_history"].append(loss)
+                for name, w in self.params.items():
+                    update(w, grads[name], states[name], rate, **options)
+                if verbose and epochs is None and it % 100 == 0:
+                    print(f"iteration {it} / {steps}: loss {loss:f}")
+
+                # Validate at the end of each epoch, and of training.
+                if epoch_ends or it + 1 == steps:
+                    val_loss, val_acc = self.evaluate(X_val, y_val)
+                    _check_overflow("the validation loss", val_loss)
+                    if keep_best and val_acc > best_acc:
+                        best_acc = val_acc
+                        best_params.update(copy.deepcopy(self.params))
+                if epoch_ends:
+                    sample = rows if epochs is None else slice(len(X_val))
+                    train_acc = self.accuracy(X[sample], y[sample])
+                    self._record_epoch(train_acc, val_acc, val_loss, self._penalty(reg), rate)
+                    if verbose and epochs is not None:
+                        self._print_epoch(epochs)
+                    if callback is not None:
+                        stopped = _is_true(callback(self, history))
+                    if checkpoint is not None:
+                        self._write_checkpoint(checkpoint, settings, states, best_params, stopped)
+        except FloatingPointError as error:
+            best_params = params_before
+            raise FloatingPointError(f"step {it} of {steps}, rate {rate:g}: {error}") from None
+        finally:  # also after Ctrl-C
+            self._set_params(best_params)
+        self._warn_if_nothing_was_learned(y, reg)
         return history
 
-    def _batches(self, N, batch_size, steps, epochs, done):
-        """From step `done` on, the rows of each batch, and whether an epoch ends with it."""
-        random = self.rng or np.random
-        for it in range(done, steps if epochs is None else 0):
-            yield random.choice(N, batch_size), it % max(N // batch_size, 1) == 0
-        for _ in range(done // math.ceil(N / batch_size), epochs or 0):
-            order = random.permutation(N)
-            for i in range(0, N, batch_size):
-                yield order[i : i + batch_size], i + batch_size >= N
+    def _record_epoch(self, train_acc, val_acc, val_loss, penalty, rate):
+        self.history["train_acc_history"].append(train_acc)
+        self.history["val_acc_history"].append(val_acc)
+        self.history["val_loss_history"].append(val_loss)
+        self.history["penalty_history"].append(penalty)
+        self.history["learning_rate_history"].append(rate)
+        self.history["step_history"].append(len(self.history["loss_history"]))
+
+    def _print_epoch(self, epochs):
+        done = len(self.history["step_history"])
+        last = {name: values[-1] for name, values in self.history.items()}
+        accuracies = (
+            f"train acc {last['train_acc_history']:.4f}, val acc {last['val_acc_history']:.4f}"
+        )
+        print(f"epoch {done} / {epochs}: loss {last['loss_history']:f}, {accuracies}")
+
+    def _set_params(self, params):
+        """Copy the numbers in `params` into the net's own arrays."""
+        for name, w in params.items():
+            self.params[name][...] = w
+
+    def _warn_if_nothing_was_learned(self, y, reg):
+        """Warn if the loss ended well above where it began, or if it is still that of guessing."""
+        losses = self.history["loss_history"]
+        if len(losses) < 50:
+            return  # too short to tell
+        began = losses[0]
+        ended = np.mean(losses[-len(losses) // 10 :])  # of the last tenth
+        # Guessing is to give each class, whatever X is, its share of the labels as probability.
+        # These scores do so: the softmax of log p is p, and 1e-9 keeps log from 0.
+        shares = np.bincount(y, minlength=self.output_size) / len(y)
+        S = np.tile(np.log(shares + 1e-9), (len(y), 1))
+        guessing, _ = CRITERIA[self.criterion](S, y)
+        data_loss = ended - self._penalty(reg)
+        if ended > 2 * began and ended > guessing:
+            advice = "a smaller learning rate, std='he', or X nearer to 0 (pixels / 255)"
+        elif abs(data_loss - guessing) < 0.01 * guessing:
+            advice = "std='he', a higher learning rate, optimizer='momentum' or more steps"
+        else:
+            return
+        seen = f"the loss went from {began:.6g} to {ended:.6g}; guessing has {guessing:.6g}"
+        # stacklevel 3: the warning names the line that called `train`
+        warnings.warn(f"nothing was learned: {seen}. Try {advice}", stacklevel=3)
+
+    # ---- What students do wrong gets an error that says what to do.
+
+    def _check_X(self, X, name="X"):
+        """X as rows (N, D) in the net's dtype; copied only if it is not so already."""
+        X = np.atleast_1d(X)
+        D = self.input_size
+        if X[:1].size != D:  # the numbers in a row
+            hint = "for one row x give x[None], for a new image data_utils' data.transform(image)"
+            raise ValueError(f"{name} must be (N, {D}) or (N, ...), got {X.shape}; {hint}")
+        X = X.reshape(len(X), D)
+        # With other memory layouts each product would be slower or make a copy.
+        return np.require(X, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
+
+    def _check_y(self, y, N, name="y"):
+        """y as an array (N,) of integers 0..C-1."""
+        y = np.asarray(y)
+        C = self.output_size
+        if y.shape != (N,):
+            fix = f"if it is (N, 1) use {name}.ravel(), if one-hot rows {name}.argmax(axis=1)"
+            raise ValueError(f"{name} must have shape ({N},), got {y.shape}; {fix}")
+        if y.dtype.kind not in "iu":
+            fix = f"{name}.astype(int), or for names np.unique({name}, return_inverse=True)[1]"
+            raise ValueError(f"{name} must hold integers, got {y.dtype}; use {fix}")
+        if y.min() < 0 or y.max() >= C:
+            hint = "the first label is 0, and output_size is the number of classes"
+            raise ValueError(f"{name} must be in 0..{C - 1}, got {y.min()}..{y.max()}; {hint}")
+        return np.ascontiguousarray(y)  # a checkpoint's checksum needs it so
+
+    def _check_data(self, X, y, X_name, y_name):
+        X = self._check_X(X, X_name)
+        y = self._check_y(y, len(X), y_name)
+        _check_finite(X_name, X)
+        return X, y
+
+    # ---- Files. This part can be skipped on a first reading.
 
     def save(self, path):
         """Write parameters and options (not rng) to the file `path`, for load or np.load (.npz)."""
-        _write_npz(path, {**{name: getattr(self, name) for name in OPTIONS}, **self.params})
+        _write_npz(path, self._contents())
+
+    def _contents(self):
+        """The options and parameters that a file holds, by name."""
+        contents = {
+            "activation": self.activation,
+            "leak": self.leak,
+            "dropout": self.dropout,
+            "criterion": self.criterion,
+        }
+        contents.update(self.params)
+        return contents
 
     @classmethod
     def load(cls, path):
-        """A new net from a file of `save`, with rng=None: net = TwoLayerNet.load(path)."""
-        with _reading(path) as data:
-            options = {name: data[name].item() for name in OPTIONS} | {"dtype": data["W1"].dtype}
-            net = cls(*data["W1"].shape, len(data["b2"]), "zeros", **options)
-            net.params = {name: data[name] for name in net.params}
+        """A new net, with rng=None, from a file of `save`: net = TwoLayerNet.load(path).
+
+        Reads checkpoints of `train`, too, and files of W1, b1, W2 and b2 alone, whose nets get the
+        class's default options. Raises ValueError naming a file that is damaged or does not fit.
+        """
+        arrays = _read_npz(path)
+        try:
+            D, H = arrays["W1"].shape
+            C = arrays["b2"].size
+            # float32 stays float32; all else, integers too, becomes float64
+            options = {"dtype": np.promote_types(arrays["W1"].dtype, np.float32)}
+            for name in ("activation", "leak", "dropout", "criterion"):
+                if name in arrays:
+                    options[name] = arrays[name].item()
+            net = cls(D, H, C, "zeros", **options)
+            for name, w in net.params.items():
+                w[...] = arrays[name].reshape(w.shape)  # biases may have been (1, H)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} holds no W1, b1, W2, b2 that fit: {error}") from error
         return net
 
-    def _write_checkpoint(self, path, given, stopped, kept):
-        rng = self.rng.bit_generator.state if self.rng else np.random.get_state(legacy=False)
-        text = json.dumps([given, stopped, rng, self.history], default=lambda a: a.tolist())
-        _write_npz(path, {"checkpoint": text, **self.params, **kept})
+    def _describe(self, X, y, X_val, y_val):
+        """A line for each thing of net and data that must be the same to resume a training."""
+        return [
+            f"input_size {self.input_size}",
+            f"hidden_size {self.hidden_size}",
+            f"output_size {self.output_size}",
+            f"activation {self.activation}",
+            f"leak {self.leak}",
+            f"dropout {self.dropout}",
+            f"criterion {self.criterion}",
+            f"dtype {self.dtype}",
+            f"generator {self._generator_state()['bit_generator']}",
+            f"checksum of X {zlib.crc32(X)}",
+            f"checksum of y {zlib.crc32(y)}",
+            f"checksum of X_val {zlib.crc32(X_val)}",
+            f"checksum of y_val {zlib.crc32(y_val)}",
+        ]
 
-    def _resume(self, path, given, kept):
-        """Take over what a checkpoint holds; returns whether a callback had ended its training."""
-        with _reading(path) as data:
-            then, stopped, rng, history = json.loads(data["checkpoint"].item())
-            free = {"num_iters", "epochs", "verbose", "checkpoint", "resume"}  # may differ
-            for name in (given.keys() | then) - free:
-                a, b = then.get(name), given.get(name)
-                _check(a == b, "its {} was {}, not {}", name, a, b)
-            _check(("epochs" in then) == ("epochs" in given), "it is of the other loop")
-            if self.rng:
-                self.rng.bit_generator.state = rng
-            else:
-                np.random.set_state(rng)
-            for name, a in {**self.params, **kept}.items():
-                a[...] = data[name]
-            self.history.update(history)
-        return stopped
+    def _generator_state(self):
+        if self.rng is None:
+            return np.random.get_state(legacy=False)
+        return self.rng.bit_generator.state
 
-    def _check_X(self, X, name="X"):
-        X, D = np.asarray(X), self.input_size
-        must = "{} must be (N, {}) or (N, ...) of input_size={} numbers, got {}; one row is X[None]"
-        _check(X.size and math.prod(X.shape[1:]) == D, must, name, D, D, X.shape)
-        return np.ascontiguousarray(X.reshape(len(X), D), self.dtype)
+    def _write_checkpoint(self, path, settings, states, best_params, stopped):
+        """Write all that `_resume` needs, and what `load` needs."""
+        training = {
+            "settings": settings,
+            "history": self.history,
+            "generator": self._generator_state(),
+            "stopped": stopped,
+        }
+        arrays = self._contents()
+        # JSON knows lists, but not numpy's arrays and numbers.
+        arrays["training"] = json.dumps(training, default=lambda array: array.tolist())
+        for name, state in states.items():
+            for key, value in state.items():
+                arrays[f"state {name} {key}"] = value  # such as "state W1 v"
+        for name, w in best_params.items():
+            arrays[f"best {name}"] = w
+        _write_npz(path, arrays)
 
-    def _check_y(self, y, N, name="y"):
-        y, C = np.asarray(y), self.output_size
-        fix = {(C,): "; one-hot? y.argmax(axis=1)", (1,): "; give y.ravel()"}.get(y.shape[1:], "")
-        _check(y.shape == (N,), "{} must have shape ({},), got {}{}", name, N, y.shape, fix)
-        _check(y.dtype.kind in "iu", "{} holds {}: give integers, y.astype(int)", name, y.dtype)
-        low, high = y.min(), y.max()
-        must = "{} must be in 0..{}, got {}..{} (output_size must be larger; the first label is 0)"
-        _check(low >= 0 and high < C, must, name, C - 1, low, high)
-        return y
-
-
-# Optimizers change w and what they keep, arrays like w that begin at zero, in place; g is dL/dw.
-def sgd(w, g, *, lr, **_):  # **_: the options of others
-    w -= lr * g
-
-
-def momentum(w, g, v, *, lr, momentum=0.9, **_):
-    v *= momentum
-    v -= lr * g  # v = momentum v - lr g
-    w += v
-
-
-def rmsprop(w, g, s, *, lr, rho=0.99, eps=1e-8, **_):  # Tieleman and Hinton 2012
-    s *= rho
-    s += (1 - rho) * g**2  # s = rho s + (1 - rho) g^2
-    w -= lr * g / (np.sqrt(s) + eps)
-
-
-def adam(w, g, m, s, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, **_):  # Kingma and Ba 2015
-    m *= beta1
-    m += (1 - beta1) * g  # m = beta1 m + (1 - beta1) g
-    s *= beta2
-    s += (1 - beta2) * g**2  # s = beta2 s + (1 - beta2) g^2
-    w -= lr * (m / (1 - beta1**t)) / (np.sqrt(s / (1 - beta2**t)) + eps)  # t = 1, 2, ...
+    def _resume(self, path, settings, states, best_params):
+        """Set all to what a checkpoint says; return whether the callback had ended its training."""
+        arrays = _read_npz(path)
+        if "training" not in arrays:
+            raise ValueError(f"{path} is no checkpoint of train; give another, or resume=False")
+        training = json.loads(arrays["training"].item())
+        for then, now in zip(training["settings"], settings, strict=True):
+            if then != now:
+                fix = "give the same again, or another checkpoint, or resume=False to begin anew"
+                raise ValueError(f"{path} is of a training with {then}, not {now}; {fix}")
+        if self.rng is None:
+            np.random.set_state(training["generator"])
+        else:
+            self.rng.bit_generator.state = training["generator"]
+        self.history.update(training["history"])
+        for name, w in self.params.items():
+            w[...] = arrays[name]
+        for entry, value in arrays.items():
+            kind, _, name = entry.partition(" ")
+            if kind == "best":
+                best_params[name] = value
+            if kind == "state":
+                name, _, key = name.partition(" ")
+                if value.ndim == 0:
+                    value = value.item()  # a number, such as Adam's t
+                states[name][key] = value
+        return training["stopped"]
 
 
-OPTIMIZERS = {f.__name__: (f, n) for f, n in ((sgd, 0), (momentum, 1), (rmsprop, 1), (adam, 2))}
+def _as_text(value):
+    """A setting to compare by: as functions cannot be compared, each is just "a function"."""
+    if callable(value):
+        return "a function"
+    return value
 
 
-def _blocks(*arrays):
-    """Matching pieces of arrays; those of large ones stay in the cache from line to line."""
-    rows = max(262144 * len(arrays[0]) // arrays[0].size, 1)  # of some 262144 numbers
-    starts = range(0, len(arrays[0]), rows)
-    return [arrays] if len(starts) == 1 else [[a[i : i + rows] for a in arrays] for i in starts]
+def _is_true(answer):
+    """Whether a callback wants to end training. A number does not: write(), say, returns one."""
+    return answer is True or answer is np.True_
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
+
+
+def _check_finite(name, array):
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has NaN or infinite values")
+
+
+def _check_overflow(name, value):
+    if not np.isfinite(value).all():
+        advice = "try a smaller rate or std, or X nearer to 0 (pixels / 255)"
+        raise FloatingPointError(f"{name} is not finite: {advice}")
+
+
+def _check_numbers(learning_rate, learning_rate_decay, reg, num_iters, epochs, batch_size):
+    # "not x > 0" is true of nan as well
+    if not callable(learning_rate) and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be > 0, got {learning_rate}")
+    if not 0 < learning_rate_decay <= 1:
+        raise ValueError(f"learning_rate_decay must be > 0 and <= 1, got {learning_rate_decay}")
+    if not reg >= 0:
+        raise ValueError(f"reg must be >= 0, got {reg}")
+    if num_iters is not None and epochs is not None:
+        raise ValueError("give num_iters or epochs, not both")
+    counts = {"num_iters": num_iters, "epochs": epochs, "batch_size": batch_size}
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+
+
+def _update_rule(optimizer, options):
+    """The function that is meant by `optimizer`."""
+    if callable(optimizer):
+        return optimizer
+    _check_choice("optimizer", optimizer, OPTIMIZERS)
+    update = OPTIMIZERS[optimizer]
+    signature = inspect.signature(update)
+    for name, value in options.items():
+        if name not in signature.parameters:
+            raise ValueError(f"{name!r} is no option of train, nor of {optimizer!r}, {signature}")
+        if name != "eps" and not 0 <= value < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {value}")
+    return update
+
+
+def _rate(learning_rate, progress, decay, epochs_done):
+    """The learning rate of a step."""
+    if callable(learning_rate):
+        return float(learning_rate(progress))
+    return float(learning_rate * decay**epochs_done)
+
+
+def _count_steps(N, num_iters, epochs, batch_size):
+    """The number of steps in all, and in an epoch."""
+    if epochs is None:
+        steps = 100 if num_iters is None else num_iters
+        return steps, max(N // batch_size, 1)
+    epoch_steps = math.ceil(N / batch_size)
+    return epochs * epoch_steps, epoch_steps
 
 
 def _write_npz(path, arrays):
     """np.savez, but the file at `path` stays as it is until the new one is whole."""
-    with open(f"{path}.part", "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(f"{path}.part", path)
+    part = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with open(part, "xb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
 
 
-@contextmanager
-def _reading(path):
-    """The arrays in a file of `_write_npz`; an error in the block becomes one about the file."""
-    with open(path, "rb") as file:
+def _read_npz(path):
+    """The arrays in a .npz file, by name."""
+    with open(path, "rb") as file:  # outside of try: a missing file is not called damaged
         try:
             with np.load(file, allow_pickle=False) as data:
-                yield dict(data)
+                return dict(data)
         except Exception as error:
-            raise ValueError(f"{path} is damaged or does not fit: {error}") from error
-
-
-def _check(ok, message, *values):
-    if not ok:
-        raise ValueError(message.format(*values))
+            raise ValueError(f"{path} is damaged or no .npz file: {error}") from error

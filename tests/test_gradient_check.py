@@ -1,4 +1,4 @@
-"""Numerical gradients: cs231n's functions, the check of a net and the table."""
+"""Numerical gradients: cs231n's functions, the check of a net, the table."""
 
 import subprocess
 import sys
@@ -17,161 +17,459 @@ from gradient_check import (
 )
 from two_layer_net import ACTIVATIONS, TwoLayerNet
 
+X = np.random.default_rng(0).standard_normal((5, 4))
+y = np.array([0, 1, 2, 2, 1])
+NAMES = ["W1", "b1", "W2", "b2"]
 
-def test_rel_error_is_the_largest_of_all_and_has_a_floor():
-    assert rel_error([1.0, 2.0], [1.0, 3.0]) == 0.2
-    assert rel_error(np.zeros(3), np.zeros(3)) == 0
-    assert rel_error(0, 1e-9) == pytest.approx(0.1)  # below 1e-8 differences count by that
+
+def sum_of_squares(x):
+    return np.sum(x**2)
+
+
+# ---- rel_error
+
+
+def test_rel_error_is_the_largest_one():
+    assert rel_error([1.0, 2.0, 4.0], [1.0, 3.0, 4.0]) == 0.2
+    assert rel_error([2.0, 1.0], [-2.0, 1.0]) == 1.0
+
+
+def test_rel_error_of_numbers_below_1e_8_is_relative_to_1e_8():
+    assert rel_error(0.0, 0.0) == 0.0
+    assert rel_error(0.0, 1e-9) == pytest.approx(0.1)
+
+
+def test_rel_error_with_nan_is_nan():
     assert np.isnan(rel_error([1.0, np.nan], [1.0, 1.0]))
-    with pytest.raises(ValueError, match="same shape"):
-        rel_error(np.ones(3), np.ones((3, 1)))  # would be nine numbers
 
 
-def test_gradient_of_a_number(capsys):
-    x = np.random.default_rng(0).standard_normal((3, 2))
-    before = x.copy()
-    gradient = eval_numerical_gradient(lambda x: np.sum(x**3), x)
-    assert rel_error(gradient, 3 * x**2) < 1e-8
-    assert (x == before).all()
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 6 and printed[1].startswith("(0, 1)")
-    eval_numerical_gradient(np.sum, x, verbose=False)
+def test_rel_error_refuses_shapes_that_would_be_broadcast():
+    with pytest.raises(ValueError, match=r"same shape.*\(3,\).*\(3, 1\)"):
+        rel_error(np.ones(3), np.ones((3, 1)))
+
+
+# ---- The functions of cs231n
+
+
+def test_gradient_of_a_number():
+    x = X.copy()
+    gradient = eval_numerical_gradient(lambda x: np.sum(x**3), x, verbose=False)
+    assert rel_error(gradient, 3 * x**2) < 1e-7
+    assert np.array_equal(x, X)
+
+
+def test_step_of_the_gradient_is_h_to_both_sides():
+    gradient = eval_numerical_gradient(lambda x: x[0] ** 3, np.array([1.0]), False, h=0.5)
+    assert gradient == pytest.approx(3.25)  # (1.5**3 - 0.5**3) / 1
+
+
+def test_gradient_prints_each_slope_by_default(capsys):
+    eval_numerical_gradient(lambda x: 3 * x.sum(), np.zeros((2, 2)))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[1].startswith("(0, 1) ")
+    assert float(lines[1].split()[-1]) == pytest.approx(3)
+
+
+def test_gradient_prints_nothing_without_verbose(capsys):
+    eval_numerical_gradient(np.sum, np.zeros(2), verbose=False)
     assert capsys.readouterr().out == ""
 
 
-def test_gradient_of_an_array_also_where_f_returns_the_same_array_again():
-    rng = np.random.default_rng(0)
-    x, W, df = (rng.standard_normal(shape) for shape in ((4, 3), (3, 2), (4, 2)))
-    out = np.empty((4, 2))
-    gradient = eval_numerical_gradient_array(lambda x: np.dot(x, W, out=out), x, df)
+def test_gradient_of_a_vector_is_refused_with_the_function_to_use():
+    with pytest.raises(ValueError, match=r"number.*\(3,\).*eval_numerical_gradient_array"):
+        eval_numerical_gradient(lambda x: 2 * x, np.ones(3), verbose=False)
+
+
+def test_gradient_of_an_array():
+    rng = np.random.default_rng(1)
+    W = rng.standard_normal((4, 2))
+    df = rng.standard_normal((5, 2))
+    x = X.copy()
+    gradient = eval_numerical_gradient_array(lambda x: x @ W, x, df)
     assert rel_error(gradient, df @ W.T) < 1e-7
+    assert np.array_equal(x, X)
 
 
-def test_x_is_restored_when_f_fails():
+def test_step_of_the_gradient_of_an_array_is_h_to_both_sides():
+    gradient = eval_numerical_gradient_array(lambda x: x**3, np.array([1.0]), np.array([2.0]), 0.5)
+    assert gradient == pytest.approx(6.5)
+
+
+def test_gradient_of_an_array_that_f_fills_anew_in_each_call():
+    out = np.empty((5, 4))
+    df = np.ones((5, 4))
+    gradient = eval_numerical_gradient_array(lambda x: np.multiply(x, 3, out=out), X.copy(), df)
+    assert gradient == pytest.approx(3 * df)
+
+
+def test_df_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"df.*\(5, 4\).*\(4,\)"):
+        eval_numerical_gradient_array(np.exp, X.copy(), np.ones(4))
+
+
+@pytest.mark.parametrize("failing_call", [1, 2])
+def test_x_is_put_back_when_f_raises(failing_call):
     x = np.ones(3)
+    calls = []
 
     def f(x):
-        raise RuntimeError
+        calls.append(1)
+        if len(calls) == failing_call:
+            raise RuntimeError
+        return x.sum()
 
     with pytest.raises(RuntimeError):
         eval_numerical_gradient(f, x)
-    assert (x == 1).all()
+    assert np.array_equal(x, np.ones(3))
 
 
-@pytest.mark.parametrize("x", [np.ones(2, np.float32), np.ones(2, int)])
-def test_arrays_in_which_a_small_step_is_lost_are_refused(x):
+@pytest.mark.parametrize("x", [np.ones(2, np.float32), np.ones(2, int), [1.0, 1.0]])
+def test_x_in_which_a_small_step_would_be_lost_is_refused(x):
     with pytest.raises(ValueError, match="float64"):
         eval_numerical_gradient(np.sum, x, verbose=False)
+    with pytest.raises(ValueError, match="float64"):
+        eval_numerical_gradient_array(np.exp, x, np.ones(2))
+    with pytest.raises(ValueError, match="float64"):
+        grad_check_sparse(np.sum, x, np.ones(2))
 
 
-def test_sparse_check_prints_both_gradients_of_random_elements(capsys):
-    x = np.random.default_rng(0).standard_normal((5, 4))
+def test_sparse_check_prints_both_slopes_and_their_error(capsys):
+    x = np.array([4.0])
+    grad_check_sparse(sum_of_squares, x, np.array([12.0]), num_checks=1)
+    line = capsys.readouterr().out
+    assert "numerical: 8.000000 analytic: 12.000000" in line
+    assert float(line.split()[-1]) == pytest.approx(0.2)
+    assert x == 4.0
+
+
+def test_sparse_check_draws_its_places_from_the_global_generator(capsys):
     np.random.seed(0)
-    grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, num_checks=7)
+    grad_check_sparse(sum_of_squares, X.copy(), 2 * X)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7 and len(set(lines)) > 1
-    assert all(float(line.split()[-1]) < 1e-7 for line in lines)
-    rng = np.random.RandomState(0)
-    i = tuple(rng.randint(n) for n in x.shape)
-    assert f"analytic: {2 * x[i]:f}" in lines[0]
-    grad_check_sparse(lambda x: np.sum(x**2), x, 3 * x, num_checks=1)
-    assert float(capsys.readouterr().out.split()[-1]) == pytest.approx(0.2, rel=1e-3)
+    np.random.seed(0)
+    assert len(lines) == 10
+    for line in lines:
+        row = np.random.randint(5)
+        column = np.random.randint(4)
+        assert f"analytic: {2 * X[row, column]:f}" in line
+        assert float(line.split()[-1]) < 1e-7
 
 
-def random_case(seed, activation, cls=TwoLayerNet):
-    """cs231n's toy shape, whose large inputs leave many pre-activations near ReLU's kink."""
-    rng = np.random.default_rng(seed)
-    std, criterion = (0.1, 0.1, 1.0)[seed % 3], ("softmax", "mse")[seed % 2]
-    net = cls(4, 10, 3, std, activation=activation, criterion=criterion, rng=rng)
-    X, y = 10 * rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
-    return net, X, y, (0.0, 0.05)[seed // 2 % 2], rng
+def test_sparse_check_has_the_step_h(capsys):
+    grad_check_sparse(lambda x: x[0] ** 3, np.array([1.0]), np.array([3.0]), num_checks=1, h=0.5)
+    assert "numerical: 3.25" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (10, 4), (5,)])
+def test_sparse_check_refuses_an_analytic_gradient_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"analytic_grad.*\(5, 4\)"):
+        grad_check_sparse(sum_of_squares, X.copy(), np.ones(shape))
+
+
+# ---- check_gradients: right gradients raise no alarm
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_no_false_alarm_and_one_element_that_is_off_is_found(activation):
-    class Off(TwoLayerNet):
-        off = None
-
-        def loss(self, X, y=None, reg=0.0, **options):
-            loss, grads = super().loss(X, y, reg, **options)
-            if self.off:
-                name, i = self.off
-                grads[name].flat[i] *= 1.01
-            return loss, grads
-
-    for seed in range(30):
-        net, X, y, reg, rng = random_case(seed, activation, Off)
-        assert max(check_gradients(net, X, y, reg).values()) < 1e-6, seed
-        grads = net.loss(X, y, reg)[1]
-        name = ("W1", "b1", "W2", "b2")[seed % 4]
-        candidates = np.flatnonzero(np.abs(grads[name]) > 1e-6)
-        if len(candidates):
-            net.off = name, rng.choice(candidates)
-            errors = check_gradients(net, X, y, reg)
-            assert errors.pop(name) > 1e-3 and max(errors.values()) < 1e-6, seed
+@pytest.mark.parametrize("criterion", ["softmax", "mse"])
+def test_no_false_alarm(activation, criterion):
+    # Large inputs saturate sigmoid and tanh, and bring units close to ReLU's kink.
+    options = {"activation": activation, "criterion": criterion}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        std = [0.1, 1.0][seed % 2]
+        reg = [0.0, 0.0, 0.05, 0.05][seed % 4]
+        net = TwoLayerNet(4, 5, 3, std, rng=rng, **options)
+        inputs = 10 * rng.standard_normal((3, 4))
+        errors = check_gradients(net, inputs, rng.integers(0, 3, 3), reg)
+        assert list(errors) == NAMES
+        assert max(errors.values()) < 1e-7, seed
 
 
-def test_the_kink_of_relu_raises_no_alarm():
-    net = TwoLayerNet(1, 2, 2, 1.0, rng=0)
-    net.params["W1"][:] = [[1e-5, -3e-6]]  # with X = 1 a step of 1e-4 crosses the kink
-    assert max(check_gradients(net, [[1.0]], [1]).values()) < 1e-6
+@pytest.mark.parametrize("weight", [1e-3, 3e-4, 1e-4, 1e-5, -1e-3, -3e-4, -1e-4, -1e-5])
+def test_no_false_alarm_next_to_the_kink_of_relu(weight):
+    net = TwoLayerNet(1, 1, 2, 1.0, rng=0)
+    net.params["W1"][:] = weight  # times X = 1: the distance from the kink, within reach of a step
+    assert max(check_gradients(net, [[1.0]], [1]).values()) < 1e-7
 
 
-def test_a_float32_net_is_checked_in_float64_and_stays_as_it_is():
-    rng = np.random.default_rng(0)
+def test_no_false_alarm_between_two_kinks_of_relu():
+    net = TwoLayerNet(1, 1, 2, 1.0, rng=0)
+    net.params["W1"][:] = 0.0
+    net.params["b1"][:] = 5e-5  # the rows below have their kinks at W1 = -5e-5 and 5e-5
+    assert max(check_gradients(net, [[1.0], [-1.0]], [1, 0]).values()) < 1e-7
+
+
+class OneNumber:
+    """A net of a single parameter w, 0.3 at first, with a loss and a slope that are given."""
+
+    def __init__(self, loss, slope, w=0.3):
+        self.given_loss = loss
+        self.slope = np.array([slope])
+        self.params = {"w": np.array([w])}
+
+    def loss(self, X, y=None, reg=0.0):
+        return self.given_loss(self.params["w"][0]), {"w": self.slope}
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_either_slope_at_the_kink_itself_is_right(slope):
+    net = OneNumber(lambda w: 1 + max(0.0, w), slope, w=0.0)
+    assert check_gradients(net, X, y)["w"] < 1e-7
+
+
+def test_slope_that_fits_neither_side_of_a_kink_is_wrong():
+    net = OneNumber(lambda w: 1 + max(0.0, w), 0.7, w=0.0)
+    assert check_gradients(net, X, y)["w"] > 1e-2
+
+
+def test_no_false_alarm_where_the_loss_bends_strongly():
+    net = OneNumber(lambda w: 2 + np.sin(300 * w), 300 * np.cos(90))
+    assert check_gradients(net, X, y)["w"] < 1e-7
+
+
+def test_no_false_alarm_where_large_terms_of_the_loss_cancel():
+    net = OneNumber(lambda w: 1e5 + np.sin(w) - 1e5, np.cos(0.3))
+    assert check_gradients(net, X, y)["w"] < 1e-7
+
+
+def test_small_slope_of_twice_its_size_is_wrong():
+    net = OneNumber(lambda w: 1 + 1e-6 * w, 2e-6)
+    assert check_gradients(net, X, y)["w"] == pytest.approx(1 / 3, rel=1e-2)
+
+
+def test_no_false_alarm_where_the_gradients_of_a_sigmoid_are_tiny():
+    net = TwoLayerNet(4, 6, 3, 1.0, activation="sigmoid", rng=0)
+    net.params["b1"][:] = 20.0
+    _, grads = net.loss(X, y)
+    assert 0 < np.abs(grads["W1"]).max() < 1e-7
+    assert max(check_gradients(net, X, y).values()) < 1e-7
+
+
+def test_no_false_alarm_with_dropout_in_a_float32_net():
     net = TwoLayerNet(4, 6, 3, "he", dropout=0.5, dtype=np.float32, rng=0)
-    before = {name: w.copy() for name, w in net.params.items()}
-    X, y = rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
-    errors = check_gradients(net, X, y, reg=0.1)
-    assert list(errors) == ["W1", "b1", "W2", "b2"] and max(errors.values()) < 1e-7
-    assert net.dtype == np.float32
-    assert all((net.params[name] == w).all() for name, w in before.items())
-    assert all(w.dtype == np.float32 for w in net.params.values())
+    assert max(check_gradients(net, X, y, reg=0.1).values()) < 1e-7
 
 
-def test_the_lost_factor_2_of_the_penalty_shows():
-    class Lost(TwoLayerNet):
-        def loss(self, X, y=None, reg=0.0, **options):
-            loss, grads = super().loss(X, y, reg, **options)
-            return loss, {k: g - reg * self.params[k] * (k[0] == "W") for k, g in grads.items()}
-
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
-    errors = check_gradients(Lost(4, 6, 3, 0.5, rng=0), X, y, reg=0.1)
-    assert errors["W1"] > 1e-2 and errors["W2"] > 1e-2
-    assert errors["b1"] < 1e-7 and errors["b2"] < 1e-7
+# ---- check_gradients: wrong gradients are found
 
 
-def test_the_table_and_its_exit_code(capsys, monkeypatch):
-    assert gradient_check.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if line.startswith(tuple(ACTIVATIONS))]) == 16
-    assert lines[-1] == "all within 1e-07"
-    wrong = {"W1": 1e-3, "b1": 0.0, "W2": 0.0, "b2": 0.0}
-    monkeypatch.setattr(gradient_check, "check_gradients", lambda *_, **__: wrong)
-    assert gradient_check.main([]) == 1
-    assert "16 of 16 over 1e-07" in capsys.readouterr().out
+class Spoilt(TwoLayerNet):
+    """A net whose gradients are changed by a function spoil(grads, params, reg)."""
+
+    def __init__(self, spoil, **options):
+        super().__init__(4, 6, 3, "xavier", rng=0, **options)
+        self.spoil = spoil
+
+    def loss(self, X, y=None, reg=0.0, *, rng=None):
+        loss, grads = super().loss(X, y, reg, rng=rng)
+        self.spoil(grads, self.params, reg)
+        return loss, grads
 
 
-def test_it_works_beside_a_students_own_class(tmp_path):
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("end", [0, -1])
+def test_one_element_that_is_off_by_1_percent_is_found(activation, name, end):
+    def spoil(grads, params, reg):
+        candidates = np.flatnonzero(np.abs(grads[name]) > 1e-6)
+        grads[name].flat[candidates[end]] *= 1.01
+
+    errors = check_gradients(Spoilt(spoil, activation=activation), X, y, reg=0.05)
+    assert errors.pop(name) == pytest.approx(0.005, rel=0.02)
+    assert max(errors.values()) < 1e-7
+
+
+def test_lost_factor_2_of_the_penalty_is_found():
+    def spoil(grads, params, reg):
+        grads["W1"] -= reg * params["W1"]
+        grads["W2"] -= reg * params["W2"]
+
+    errors = check_gradients(Spoilt(spoil), X, y, reg=0.1)
+    assert errors["W1"] > 1e-2
+    assert errors["W2"] > 1e-2
+    assert errors["b1"] < 1e-7
+    assert errors["b2"] < 1e-7
+
+
+def test_gradient_of_nan_is_wrong():
+    def spoil(grads, params, reg):
+        grads["b1"][2] = np.nan
+
+    assert not check_gradients(Spoilt(spoil), X, y)["b1"] < 1e-2
+
+
+def test_gradient_of_twice_the_rows_is_refused():
+    def spoil(grads, params, reg):
+        grads["W1"] = np.vstack([grads["W1"], grads["W1"]])
+
+    with pytest.raises(ValueError, match=r"W1.*\(4, 6\).*\(8, 6\)") as error:
+        check_gradients(Spoilt(spoil), X, y)
+    assert "transposed" not in str(error.value)
+
+
+def test_transposed_gradient_is_refused_as_such():
+    def spoil(grads, params, reg):
+        grads["W2"] = grads["W2"].T
+
+    with pytest.raises(ValueError, match=r"W2.*\(6, 3\).*\(3, 6\).*transposed"):
+        check_gradients(Spoilt(spoil), X, y)
+
+
+def test_gradients_keyed_by_other_names_are_named():
+    def spoil(grads, params, reg):
+        grads["dW1"] = grads.pop("W1")
+
+    with pytest.raises(ValueError, match=r"no gradient of W1.*'dW1'"):
+        check_gradients(Spoilt(spoil), X, y)
+
+
+# ---- check_gradients: nets of a student's own
+
+
+class OwnNet:
+    """Tanh and the squared error, with biases as rows and a loss that takes no rng."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.params = {
+            "W1": rng.standard_normal((4, 6)),
+            "b1": rng.standard_normal((1, 6)),
+            "W2": rng.standard_normal((6, 1)),
+            "b2": rng.standard_normal((1, 1)),
+        }
+
+    def loss(self, X, y=None, reg=0.0):
+        A = np.tanh(X @ self.params["W1"] + self.params["b1"])
+        S = A @ self.params["W2"] + self.params["b2"]
+        dS = 2 * (S - y[:, None])
+        dZ = dS @ self.params["W2"].T * (1 - A**2)
+        grads = {
+            "W1": X.T @ dZ,
+            "b1": dZ.sum(axis=0, keepdims=True),
+            "W2": A.T @ dS,
+            "b2": dS.sum(axis=0, keepdims=True),
+        }
+        return np.sum((S - y[:, None]) ** 2), grads
+
+
+def test_own_net_with_biases_as_rows_and_a_loss_without_rng():
+    errors = check_gradients(OwnNet(), X, y)
+    assert list(errors) == NAMES
+    assert max(errors.values()) < 1e-7
+
+
+def test_loss_without_rng_gets_a_sentence_where_there_is_dropout():
+    net = OwnNet()
+    net.dropout = 0
+    check_gradients(net, X, y)
+    net.dropout = 0.5
+    with pytest.raises(ValueError, match=r"dropout = 0.*rng"):
+        check_gradients(net, X, y)
+
+
+def test_loss_that_returns_only_the_loss_gets_a_sentence():
+    class OnlyLoss(OwnNet):
+        def loss(self, X, y=None, reg=0.0):
+            return super().loss(X, y, reg)[0]
+
+    with pytest.raises(ValueError, match=r"return \(loss, grads\)"):
+        check_gradients(OnlyLoss(), X, y)
+
+
+def test_own_class_in_a_folder_of_its_own(tmp_path):
     own = """
 import numpy as np
 
-class TwoLayerNet:
+class MyNet:
     def __init__(self):
         self.params = {"W1": np.array([[1.0, 2.0]])}
 
     def loss(self, X, y=None, reg=0.0):
-        W = self.params["W1"]
-        return np.sum((X @ W) ** 2), {"W1": 2 * X.T @ (X @ W)}
+        W1 = self.params["W1"]
+        return np.sum((X @ W1) ** 2), {"W1": 2 * X.T @ (X @ W1)}
+"""
+    use = """
+import numpy as np
+from gradient_check import check_gradients
+from two_layer_net import MyNet
+
+print(check_gradients(MyNet(), np.ones((3, 1)), None)["W1"] < 1e-7)
 """
     (tmp_path / "two_layer_net.py").write_text(own)
-    source = Path(gradient_check.__file__).read_text(encoding="utf-8")
-    (tmp_path / "gradient_check.py").write_text(source, encoding="utf-8")
-    code = (
-        "import numpy as np\nfrom gradient_check import check_gradients\n"
-        "from two_layer_net import TwoLayerNet\n"
-        "print(check_gradients(TwoLayerNet(), np.ones((3, 1)), None)['W1'] < 1e-7)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "use.py").write_text(use)
+    (tmp_path / "gradient_check.py").write_bytes(Path(gradient_check.__file__).read_bytes())
+    command = [sys.executable, "use.py"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.stdout.strip() == "True", run.stderr
+
+
+# ---- check_gradients leaves the net alone
+
+
+def test_params_stay_the_same_arrays_with_the_same_numbers():
+    net = TwoLayerNet(4, 6, 3, "he", dropout=0.5, dtype=np.float32, rng=0)
+    arrays = list(net.params.values())
+    numbers = [w.copy() for w in arrays]
+    check_gradients(net, X, y, reg=0.1)
+    assert net.dtype == np.float32
+    for name, array, before in zip(NAMES, arrays, numbers, strict=True):
+        assert net.params[name] is array
+        assert array.dtype == np.float32
+        assert np.array_equal(array, before)
+
+
+def test_generator_of_the_net_draws_on_as_if_there_had_been_no_check():
+    class Drawing(TwoLayerNet):
+        def loss(self, X, y=None, reg=0.0, *, rng=None):
+            self.rng.random()
+            return super().loss(X, y, reg, rng=rng)
+
+    net = Drawing(4, 6, 3, dropout=0.5, rng=0)
+    before = net.rng.bit_generator.state
+    check_gradients(net, X, y)
+    assert net.rng.bit_generator.state == before
+
+
+# ---- The command
+
+
+def test_table_has_a_row_for_each_combination_of_options(capsys):
+    assert gradient_check.main([]) == 0
+    output = capsys.readouterr().out
+    rows = [line.split() for line in output.splitlines() if line.startswith(tuple(ACTIVATIONS))]
+    assert len(rows) == 16
+    for activation in ACTIVATIONS:
+        for criterion in ("softmax", "mse"):
+            for dropout in ("0", "0.5"):
+                assert [activation, criterion, dropout] in [row[:3] for row in rows]
+    for row in rows:
+        assert len(row) == 7
+        assert max(float(error) for error in row[3:]) < 1e-7
+    assert "WRONG" not in output
+    assert output.endswith("all within 1e-07\n")
+
+
+def test_wrong_gradient_is_marked_and_gives_exit_code_1(capsys, monkeypatch):
+    right_loss = TwoLayerNet.loss
+
+    def loss(self, X, y=None, reg=0.0, *, rng=None):
+        loss, grads = right_loss(self, X, y, reg, rng=rng)
+        if (self.activation, self.criterion, self.dropout) == ("tanh", "mse", 0.5):
+            grads["W1"] -= reg * self.params["W1"]
+        return loss, grads
+
+    monkeypatch.setattr(TwoLayerNet, "loss", loss)
+    assert gradient_check.main([]) == 1
+    output = capsys.readouterr().out
+    marked = [line.split()[:3] for line in output.splitlines() if line.endswith("WRONG")]
+    assert marked == [["tanh", "mse", "0.5"]]
+    assert "1 of 16" in output
+    assert "all within" not in output
+
+
+def test_help_says_what_the_command_does(capsys):
+    with pytest.raises(SystemExit) as ended:
+        gradient_check.main(["--help"])
+    assert ended.value.code == 0
+    assert "python gradient_check.py" in capsys.readouterr().out
