@@ -3,15 +3,14 @@
     python gradient_check.py                  # a table: every option of the class, every parameter
     check_gradients(net, X, y, reg=0.1)       # your own net, on a few rows of your own data
 
-The slope of f at x is about (f(x + h) - f(x - h)) / 2h. What this lacks is in proportion to h**2;
-to it comes the rounding of f, some 1e-16, divided by h. A relative error of 1e-7 or less says that
-a gradient is right, of 1e-2 or more that it is wrong. See the notes of cs231n,
+The slope of f at x is about (f(x + h) - f(x - h)) / 2h. The error of this is in proportion to h**2,
+plus some 1e-16 / h, since f itself is rounded. A relative error of 1e-7 or less says that a
+gradient is right, of 1e-2 or more that it is wrong. See the notes of cs231n,
 https://cs231n.github.io/neural-networks-3/#gradcheck.
 """
 
 import argparse
 import copy
-import inspect
 import itertools
 import sys
 
@@ -21,7 +20,8 @@ import numpy as np
 def rel_error(x, y):
     """The largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|).
 
-    Raises ValueError if their shapes differ.
+    With the 1e-8, numbers that are both 0 differ by 0, and tiny ones are compared as if they were
+    larger. Raises ValueError if their shapes differ.
     """
     x = np.asarray(x, np.float64)
     y = np.asarray(y, np.float64)
@@ -36,12 +36,12 @@ def _check_x(x):
 
 
 def _f_at_step(f, x, i, step):
-    """f(x) with x[i] moved by step. Afterwards x is as before, also if f raises an exception."""
+    """f(x) with x[i] moved by step; i is a tuple of indices. Afterwards x is as it was before."""
     old = x[i]
     x[i] = old + step
     try:
         return np.array(f(x), np.float64)  # a copy: f may return the same array each time
-    finally:
+    finally:  # also if f raises an exception
         x[i] = old
 
 
@@ -82,7 +82,7 @@ def eval_numerical_gradient_array(f, x, df, h=1e-5):
     for i in np.ndindex(x.shape):
         slope = _slope(f, x, i, h)
         if slope.shape != np.shape(df):
-            raise ValueError(f"df must be of f(x)'s shape {slope.shape}, got {np.shape(df)}")
+            raise ValueError(f"df must be like f(x), {slope.shape}, got {np.shape(df)}")
         grad[i] = np.sum(slope * df)
     return grad
 
@@ -95,7 +95,7 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
     _check_x(x)
     if np.shape(analytic_grad) != x.shape:
         shape = np.shape(analytic_grad)
-        raise ValueError(f"analytic_grad must be of x's shape {x.shape}, got {shape}")
+        raise ValueError(f"analytic_grad must be like x, {x.shape}, got {shape}")
     for _ in range(num_checks):
         i = tuple(np.random.randint(n) for n in x.shape)
         numerical = _slope(f, x, i, h)
@@ -115,27 +115,29 @@ def check_gradients(net, X, y, reg=0.0):
     net = copy.deepcopy(net)
     net.dtype = np.dtype(np.float64)
     net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
-    mask = {}
+    options = {}
     if getattr(net, "dropout", 0) > 0:
-        mask = {"rng": 0}
-        if "rng" not in inspect.signature(net.loss).parameters:
-            advice = "set net.dropout = 0, or let loss take rng, to draw the mask"
-            raise ValueError(f"net.loss drops other units in each call: {advice}")
-
-    result = net.loss(X, y, reg, **mask)
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise ValueError(f"net.loss must return (loss, grads), got {type(result)}")
-    grads = result[1]
+        options = {"rng": 0}  # a seed: each call draws the same dropout mask
+    try:
+        result = net.loss(X, y, reg, **options)
+    except TypeError as error:
+        advice = "set net.dropout = 0, or let loss take rng, a seed that draws the mask"
+        raise ValueError(f"{error}; if it has dropout, {advice}") from error
+    if not isinstance(result, tuple | list) or not isinstance(result[-1], dict):
+        raise ValueError(f"net.loss must return (loss, grads), a number and a dict, got {result}")
+    grads = result[-1]
     _check_shapes(grads, net.params)
 
-    def f(_):  # the loss, by whichever of the net's own parameters is being moved
-        return net.loss(X, y, reg, **mask)[0]
+    # `_error_at` moves one number in an array of net.params, which loss then reads from there.
+    def loss_of(_):
+        return net.loss(X, y, reg, **options)[0]
 
     errors = {}
     for name, w in net.params.items():
         errors[name] = 0.0
         for i in np.ndindex(w.shape):
-            errors[name] = max(errors[name], _error_at(f, w, i, grads[name][i]))
+            error = _error_at(loss_of, w, i, grads[name][i])
+            errors[name] = max(errors[name], error)
     return errors
 
 
@@ -164,16 +166,15 @@ def _error_at(f, x, i, derived):
         middle = _f_at_step(f, x, i, 0)
         right = _f_at_step(f, x, i, h)
         right2 = _f_at_step(f, x, i, 2 * h)
-        # With these weights the terms of Taylor's series cancel, but for f' and, in the first, what
-        # is in proportion to h**4 and less, in the others to h**2 and less (Fornberg 1988).
+        # Such weighted differences are good to h**4 (the first) and to h**2: Fornberg 1988.
         centred = (8 * (right - left) - (right2 - left2)) / (12 * h)
         rightward = (4 * right - 3 * middle - right2) / (2 * h)
         leftward = (3 * middle - 4 * left + left2) / (2 * h)
-        rounding = 1e-15 * abs(middle) / h  # what rounding of f can do to a slope
+        rounding = 1e-15 * abs(middle) / h  # what the rounding of f can do to a slope
         for slope in (centred, rightward, leftward):
             error = rel_error(slope, derived)
             if abs(slope - derived) < rounding:
-                error = min(error, 1e-8)  # as good as equal: a tiny slope is lost in rounding
+                error = min(error, 1e-8)  # the slope is too small to be told apart
             smallest = min(smallest, error)
         if smallest <= 1e-8:
             break
@@ -195,14 +196,14 @@ def main(arguments=None):
     print("largest |derived - numerical| / (|derived| + |numerical|) for each parameter\n")
     print("activation  criterion  dropout         W1       b1       W2       b2")
     activations = ("relu", "leaky_relu", "tanh", "sigmoid")
-    options = itertools.product(activations, ("softmax", "mse"), (0.0, 0.5))
-    for activation, criterion, dropout in options:
-        given = {"activation": activation, "criterion": criterion, "dropout": dropout}
-        net = TwoLayerNet(4, 6, 3, "xavier", rng=rng, **given)
+    cases = itertools.product(activations, ("softmax", "mse"), (0.0, 0.5))
+    for activation, criterion, dropout in cases:
+        net = TwoLayerNet(4, 6, 3, "xavier", rng=rng, activation=activation, criterion=criterion)
+        net.dropout = dropout
         errors = check_gradients(net, X, y, reg=0.1)
         row = f"{activation:<12}{criterion:<11}{dropout:<9g}"
-        for error in errors.values():
-            row += f"{error:9.1e}"
+        for name in ("W1", "b1", "W2", "b2"):
+            row += f"{errors[name]:9.1e}"
         if max(errors.values()) > 1e-7:
             row += "   WRONG"
             wrong += 1

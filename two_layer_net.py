@@ -37,9 +37,10 @@ import zlib
 
 import numpy as np
 
-# ---- Activation functions f, each followed by its slope f'(Z), which is computed from F = f(Z):
-# tanh and sigmoid have simple formulas in F, and the ReLUs' F is above 0 just where Z is.
-# All take `leak`, so that they can be called alike; only the leaky ReLU uses it.
+# ---- Activation functions f, each followed by its slope f'(Z). The slope is computed from
+# F = f(Z), not from Z: for tanh and sigmoid that is simpler, and the ReLUs have F > 0 exactly where
+# Z > 0. All take `leak`, so that they can be called alike; only the leaky ReLU
+# uses it.
 
 
 def relu(Z, leak):
@@ -51,13 +52,11 @@ def relu_slope(F, leak):
 
 
 def leaky_relu(Z, leak):
-    return np.maximum(Z, leak * Z)
+    return np.maximum(Z, leak * Z)  # as leak is from 0 to 1: Z above 0, leak * Z below
 
 
 def leaky_relu_slope(F, leak):
-    slope = np.ones_like(F)
-    slope[F <= 0] = leak
-    return slope
+    return np.where(F > 0, 1, leak).astype(F.dtype)
 
 
 def tanh(Z, leak):
@@ -122,8 +121,8 @@ def mean_squared_error(S, y):
     loss = np.mean((P - Y) ** 2)
 
     # Each p_j depends on all scores of its row: dp_j/ds_k = p_j ([j = k] - p_k), where [j = k] is
-    # 1 if j = k and else 0. By the chain rule, with a sum over j,
-    # dS_k = sum_j dP_j p_j ([j = k] - p_k) = p_k (dP_k - sum_j dP_j p_j).
+    # 1 if j = k and else 0. By the chain rule dS_k = sum_j dP_j dp_j/ds_k. In this sum [j = k]
+    # keeps dP_k p_k alone, and p_k can be taken out: dS_k = p_k (dP_k - sum_j dP_j p_j).
     dP = 2 * (P - Y) / (N * C)
     dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
     return loss, dS
@@ -143,27 +142,39 @@ def sgd(w, g, state, learning_rate):
 
 def momentum(w, g, state, learning_rate, momentum=0.9):
     """The new velocity v is momentum times the old one, minus learning_rate g. Polyak 1964."""
-    v = momentum * state.get("v", 0) - learning_rate * g
+    if "v" not in state:
+        state["v"] = np.zeros_like(w)
+    v = state["v"]
+    v *= momentum
+    v -= learning_rate * g
     w += v
-    state["v"] = v
 
 
 def rmsprop(w, g, state, learning_rate, rho=0.99, eps=1e-8):
     """s is a running mean of g^2. Tieleman and Hinton 2012."""
-    s = rho * state.get("s", 0) + (1 - rho) * g**2
+    if "s" not in state:
+        state["s"] = np.zeros_like(w)
+    s = state["s"]
+    s *= rho
+    s += (1 - rho) * g**2
     w -= learning_rate * g / (np.sqrt(s) + eps)
-    state["s"] = s
 
 
 def adam(w, g, state, learning_rate, beta1=0.9, beta2=0.999, eps=1e-8):
     """m and s are running means of g and g^2; t counts the steps. Kingma and Ba 2015."""
-    t = state.get("t", 0) + 1
-    m = beta1 * state.get("m", 0) + (1 - beta1) * g
-    s = beta2 * state.get("s", 0) + (1 - beta2) * g**2
+    if "t" not in state:
+        state.update(t=0, m=np.zeros_like(w), s=np.zeros_like(w))
+    state["t"] += 1
+    t = state["t"]
+    m = state["m"]
+    s = state["s"]
+    m *= beta1
+    m += (1 - beta1) * g
+    s *= beta2
+    s += (1 - beta2) * g**2
     m_hat = m / (1 - beta1**t)  # m and s begin at 0, so they are too small in the first steps
     s_hat = s / (1 - beta2**t)
     w -= learning_rate * m_hat / (np.sqrt(s_hat) + eps)
-    state.update(t=t, m=m, s=s)
 
 
 OPTIMIZERS = {"sgd": sgd, "momentum": momentum, "rmsprop": rmsprop, "adam": adam}
@@ -190,7 +201,8 @@ class TwoLayerNet:
         numbers of rows and columns of the matrix. Biases start at zero.
     activation: "relu", "leaky_relu" (slope `leak`, 0 to 1, below zero), "tanh" or "sigmoid".
     dropout: probability that a hidden unit is dropped in training; the others are scaled by
-        1 / (1 - dropout), so that scoring needs no change (Srivastava et al. 2014, inverted).
+        1 / (1 - dropout), so that nothing has to be scaled when predicting ("inverted dropout",
+        after Srivastava et al. 2014).
     criterion: "softmax" (cross-entropy) or "mse" (mean over rows and classes of (P - Y)^2).
     dtype: of the parameters and all arithmetic: np.float64, or np.float32, nearly twice as fast.
     rng: draws weights, masks and batches: a seed, a Generator, or None for numpy's global one.
@@ -256,7 +268,7 @@ class TwoLayerNet:
             _check_choice("std", std, named)
             std = named[std]
         if std == 0:
-            # Nothing is drawn, so that `load` leaves numpy's global generator as it was.
+            # Draw nothing: `load` makes its net with "zeros", and is to leave the generator alone.
             return np.zeros((fan_in, fan_out), self.dtype)
         W = std * self._generator().standard_normal((fan_in, fan_out))
         return W.astype(self.dtype)
@@ -296,7 +308,7 @@ class TwoLayerNet:
             loss = float(loss) + self._penalty(reg)
             grads = self._backward(X, M, F, A, dS, reg)
         if not math.isfinite(loss):
-            _check_finite("X", X)  # looked at only now, because it takes time
+            _check_finite("X", X)  # an error if X is the cause; not checked before, to save time
         return loss, grads
 
     def _dropout_mask(self, N, rng):
@@ -311,7 +323,8 @@ class TwoLayerNet:
         """F (N, H), the hidden units A (N, H) and the scores S (N, C) of X (N, D)."""
         W1, b1, W2, b2 = self._parameters()
         f, _ = ACTIVATIONS[self.activation]
-        Z = X @ W1 + b1
+        Z = X @ W1
+        Z += b1
         F = f(Z, self.leak)
         A = F * M
         S = A @ W2 + b2
@@ -339,10 +352,9 @@ class TwoLayerNet:
 
     def _scores(self, X):
         """The scores of X, or an error if they are not finite."""
-        X = self._check_X(X)
-        S = self.loss(X)
+        S = self.loss(X)  # not _forward, so that a subclass's own loss is asked
         if not np.isfinite(S).all():
-            _check_finite("X", X)
+            _check_finite("X", np.asarray(X))
             _check_overflow("a score", S)
         return S
 
@@ -391,10 +403,11 @@ class TwoLayerNet:
         """Train by mini-batch gradient descent on X, y, and validate on X_val, y_val (see `loss`).
 
         learning_rate: a number, multiplied by learning_rate_decay (above 0, up to 1) after each
-            epoch; or a function of progress, which goes from 0 to 1, that returns the rate.
+            epoch; or a function that is given the progress of training, a number from 0 to 1, and
+            returns the rate, which is not multiplied by learning_rate_decay then.
         num_iters: the number of steps, 100 by default. Each step takes batch_size rows drawn with
-            replacement. An epoch is N // batch_size steps; as in cs231n's assignment, the very
-            first step counts as the end of an epoch, too.
+            replacement. An epoch is N // batch_size steps; as in the assignment of Stanford's
+            course cs231n, the very first step counts as the end of an epoch, too.
         epochs: to be given instead of num_iters: the number of passes over all rows. The rows are
             shuffled anew for each epoch; its last batch may be short.
         verbose: print the loss every 100 steps or, with epochs, a line an epoch.
@@ -416,7 +429,7 @@ class TwoLayerNet:
             'train_acc_history': accuracy on the batch or, with epochs, on the first rows of X, as
                 many as X_val has.
             'val_acc_history', 'val_loss_history': what `evaluate` says of X_val, y_val.
-            'penalty_history': the penalty, which val_loss_history is without.
+            'penalty_history': the penalty, which 'val_loss_history' does not include.
             'learning_rate_history', 'step_history': the rate, and the number of steps done.
 
         Raises ValueError, saying what to do, for data and options that do not fit. Raises
@@ -431,45 +444,46 @@ class TwoLayerNet:
         image_shape = np.shape(X)[1:]
         X, y = self._check_data(X, y, "X", "y")
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
-        for name, w in self.params.items():
-            _check_finite(name, w)
+        self._check_params()
 
         # Prepare what the loop below reads and changes.
         steps, epoch_steps = _count_steps(len(X), num_iters, epochs, batch_size)
         rng = self._generator()
-        history = {name: [] for name in HISTORY}
-        self.history = history
+        self.history = {name: [] for name in HISTORY}
         states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # of the update rule
-        best_params = {}  # stays empty without keep_best
+        params_at_end = {}  # with keep_best the best so far; empty: those of the last step
         stopped = False  # becomes True when the callback returns True
         if checkpoint is not None:
+            # Lines that say what net, data and options the checkpoint is of: they must be the same
+            # when training is resumed. `_resume` sets the generator, and fills params, history,
+            # states and params_at_end.
             settings = self._describe(X, y, X_val, y_val)
-            settings += [f"learning_rate {_as_text(learning_rate)}"]
+            settings += [f"learning_rate {_or_a_function(learning_rate)}"]
             settings += [f"learning_rate_decay {learning_rate_decay}", f"reg {reg}"]
             settings += [f"batch_size {batch_size}", f"epochs given: {epochs is not None}"]
-            settings += [f"optimizer {_as_text(optimizer)}", f"options {options}"]
-            settings += [f"augment {_as_text(augment)}", f"keep_best {keep_best}"]
+            settings += [f"optimizer {_or_a_function(optimizer)}", f"options {options}"]
+            settings += [f"augment {_or_a_function(augment)}", f"keep_best {keep_best}"]
             if resume and os.path.exists(checkpoint):
-                stopped = self._resume(checkpoint, settings, states, best_params)
-            self._write_checkpoint(checkpoint, settings, states, best_params, stopped)
-        steps_done = len(history["loss_history"])  # above 0 after a resume
-        best_acc = max(history["val_acc_history"], default=-1)
+                stopped = self._resume(checkpoint, settings, states, params_at_end)
+            self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
+        steps_done = len(self.history["loss_history"])  # above 0 after a resume
+        best_acc = max(self.history["val_acc_history"], default=-1)
         params_before = copy.deepcopy(self.params)
 
         try:
             for it in range(steps_done, steps):
                 if stopped:
                     break
-                epochs_done = len(history["step_history"])
+                epochs_done = len(self.history["step_history"])
                 rate = _rate(learning_rate, it / steps, learning_rate_decay, epochs_done)
 
                 # Draw the rows of the batch.
                 if epochs is None:
                     rows = rng.choice(len(X), batch_size)
-                    epoch_ends = it % epoch_steps == 0
+                    epoch_ends = it % epoch_steps == 0  # so at step 0, too: see num_iters above
                 else:
                     i = it % epoch_steps
-                    if i == 0:  # so it is after a resume: checkpoints are of whole epochs
+                    if i == 0:  # as in the first step always, for a checkpoint is of whole epochs
                         order = rng.permutation(len(X))
                     rows = order[i * batch_size : (i + 1) * batch_size]
                     epoch_ends = i == epoch_steps - 1
@@ -480,7 +494,7 @@ class TwoLayerNet:
                 # Take a step: move all parameters against their gradients.
                 loss, grads = self.loss(X_batch, y[rows], reg)
                 _check_overflow("the loss", loss)
-                history["loss_history"].append(loss)
+                self.history["loss_history"].append(loss)
                 for name, w in self.params.items():
                     update(w, grads[name], states[name], rate, **options)
                 if verbose and epochs is None and it % 100 == 0:
@@ -492,24 +506,24 @@ class TwoLayerNet:
                     _check_overflow("the validation loss", val_loss)
                     if keep_best and val_acc > best_acc:
                         best_acc = val_acc
-                        best_params.update(copy.deepcopy(self.params))
+                        params_at_end.update(copy.deepcopy(self.params))
                 if epoch_ends:
-                    sample = rows if epochs is None else slice(len(X_val))
+                    sample = rows if epochs is None else slice(len(X_val))  # slice(n) means :n
                     train_acc = self.accuracy(X[sample], y[sample])
                     self._record_epoch(train_acc, val_acc, val_loss, self._penalty(reg), rate)
                     if verbose and epochs is not None:
                         self._print_epoch(epochs)
                     if callback is not None:
-                        stopped = _is_true(callback(self, history))
+                        stopped = _is_true(callback(self, self.history))
                     if checkpoint is not None:
-                        self._write_checkpoint(checkpoint, settings, states, best_params, stopped)
+                        self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
         except FloatingPointError as error:
-            best_params = params_before
+            params_at_end = params_before
             raise FloatingPointError(f"step {it} of {steps}, rate {rate:g}: {error}") from None
-        finally:  # also after Ctrl-C
-            self._set_params(best_params)
+        finally:  # also after Ctrl-C; it does nothing if params_at_end is empty
+            self._set_params(params_at_end)
         self._warn_if_nothing_was_learned(y, reg)
-        return history
+        return self.history
 
     def _record_epoch(self, train_acc, val_acc, val_loss, penalty, rate):
         self.history["train_acc_history"].append(train_acc)
@@ -538,9 +552,10 @@ class TwoLayerNet:
         if len(losses) < 50:
             return  # too short to tell
         began = losses[0]
-        ended = np.mean(losses[-len(losses) // 10 :])  # of the last tenth
-        # Guessing is to give each class, whatever X is, its share of the labels as probability.
-        # These scores do so: the softmax of log p is p, and 1e-9 keeps log from 0.
+        tenth = len(losses) // 10
+        ended = np.mean(losses[-tenth:])
+        # Guessing means: whatever X is, the probability of a class is its share of the labels. The
+        # scores log(share) have just these probabilities as softmax; 1e-9 avoids log(0).
         shares = np.bincount(y, minlength=self.output_size) / len(y)
         S = np.tile(np.log(shares + 1e-9), (len(y), 1))
         guessing, _ = CRITERIA[self.criterion](S, y)
@@ -561,8 +576,8 @@ class TwoLayerNet:
         """X as rows (N, D) in the net's dtype; copied only if it is not so already."""
         X = np.atleast_1d(X)
         D = self.input_size
-        if X[:1].size != D:  # the numbers in a row
-            hint = "for one row x give x[None], for a new image data_utils' data.transform(image)"
+        if X[:1].size != D:  # the size of the first row; 0 if there is none
+            hint = "give one row as x[None], a new image as data.transform(image) of data_utils"
             raise ValueError(f"{name} must be (N, {D}) or (N, ...), got {X.shape}; {hint}")
         X = X.reshape(len(X), D)
         # With other memory layouts each product would be slower or make a copy.
@@ -588,6 +603,10 @@ class TwoLayerNet:
         y = self._check_y(y, len(X), y_name)
         _check_finite(X_name, X)
         return X, y
+
+    def _check_params(self):
+        for name, w in self.params.items():
+            _check_finite(name, w)
 
     # ---- Files. This part can be skipped on a first reading.
 
@@ -617,7 +636,7 @@ class TwoLayerNet:
         try:
             D, H = arrays["W1"].shape
             C = arrays["b2"].size
-            # float32 stays float32; all else, integers too, becomes float64
+            # float32 stays float32; float64 and numpy's usual integers become float64
             options = {"dtype": np.promote_types(arrays["W1"].dtype, np.float32)}
             for name in ("activation", "leak", "dropout", "criterion"):
                 if name in arrays:
@@ -652,7 +671,7 @@ class TwoLayerNet:
             return np.random.get_state(legacy=False)
         return self.rng.bit_generator.state
 
-    def _write_checkpoint(self, path, settings, states, best_params, stopped):
+    def _write_checkpoint(self, path, settings, states, params_at_end, stopped):
         """Write all that `_resume` needs, and what `load` needs."""
         training = {
             "settings": settings,
@@ -665,12 +684,12 @@ class TwoLayerNet:
         arrays["training"] = json.dumps(training, default=lambda array: array.tolist())
         for name, state in states.items():
             for key, value in state.items():
-                arrays[f"state {name} {key}"] = value  # such as "state W1 v"
-        for name, w in best_params.items():
+                arrays[f"state {name} {key}"] = value
+        for name, w in params_at_end.items():
             arrays[f"best {name}"] = w
         _write_npz(path, arrays)
 
-    def _resume(self, path, settings, states, best_params):
+    def _resume(self, path, settings, states, params_at_end):
         """Set all to what a checkpoint says; return whether the callback had ended its training."""
         arrays = _read_npz(path)
         if "training" not in arrays:
@@ -687,27 +706,30 @@ class TwoLayerNet:
         self.history.update(training["history"])
         for name, w in self.params.items():
             w[...] = arrays[name]
-        for entry, value in arrays.items():
+        for entry, value in arrays.items():  # such as "W1", "best W1", "state W1 v"
             kind, _, name = entry.partition(" ")
             if kind == "best":
-                best_params[name] = value
+                params_at_end[name] = value
             if kind == "state":
-                name, _, key = name.partition(" ")
+                owner, _, key = name.partition(" ")
                 if value.ndim == 0:
                     value = value.item()  # a number, such as Adam's t
-                states[name][key] = value
+                states[owner][key] = value
         return training["stopped"]
 
 
-def _as_text(value):
-    """A setting to compare by: as functions cannot be compared, each is just "a function"."""
+def _or_a_function(value):
+    """The value itself, but "a function" for any function: two functions cannot be compared."""
     if callable(value):
         return "a function"
     return value
 
 
 def _is_true(answer):
-    """Whether a callback wants to end training. A number does not: write(), say, returns one."""
+    """Whether a callback's answer ends training: True does, another true value does not.
+
+    So a callback may end with file.write("."), which returns the number of characters written.
+    """
     return answer is True or answer is np.True_
 
 
@@ -753,6 +775,7 @@ def _update_rule(optimizer, options):
     for name, value in options.items():
         if name not in signature.parameters:
             raise ValueError(f"{name!r} is no option of train, nor of {optimizer!r}, {signature}")
+        # momentum, rho, beta1 and beta2 are shares of the past that is kept
         if name != "eps" and not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), got {value}")
     return update
