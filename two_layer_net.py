@@ -172,7 +172,8 @@ def adam(w, g, state, learning_rate, beta1=0.9, beta2=0.999, eps=1e-8):
     m += (1 - beta1) * g
     s *= beta2
     s += (1 - beta2) * g**2
-    m_hat = m / (1 - beta1**t)  # m and s begin at 0, so they are too small in the first steps
+    # As m and s begin at 0 they are too small in the first steps; these factors correct it.
+    m_hat = m / (1 - beta1**t)
     s_hat = s / (1 - beta2**t)
     w -= learning_rate * m_hat / (np.sqrt(s_hat) + eps)
 
@@ -229,14 +230,14 @@ class TwoLayerNet:
         rng=None,
     ):
         if min(input_size, hidden_size, output_size) < 1:
-            got = f"{input_size}, {hidden_size}, {output_size}"
-            raise ValueError(f"input_size, hidden_size, output_size must be at least 1, got {got}")
+            sizes = f"{input_size}, {hidden_size}, {output_size}"
+            raise ValueError(f"the three sizes must be at least 1, got {sizes}")
         _check_choice("activation", activation, ACTIVATIONS)
         _check_choice("criterion", criterion, CRITERIA)
         if not 0 <= leak <= 1:
             raise ValueError(f"leak must be from 0 to 1, got {leak}")
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}; it is 1 - keep_prob")
+            raise ValueError(f"dropout must be in [0, 1), got {dropout} (1 - keep_prob)")
         dtype = np.dtype(dtype)
         if dtype.name not in ("float32", "float64"):
             raise ValueError(f"dtype must be np.float64 or np.float32, got {dtype}")
@@ -244,7 +245,8 @@ class TwoLayerNet:
         self.hidden_size = hidden_size
         self.output_size = output_size
         self.activation = activation
-        self.leak = float(leak)  # a float64 scalar of numpy would turn float32 arrays into float64
+        # float: a float64 number of numpy's would turn float32 arrays into float64
+        self.leak = float(leak)
         self.dropout = dropout
         self.criterion = criterion
         self.dtype = dtype
@@ -308,7 +310,8 @@ class TwoLayerNet:
             loss = float(loss) + self._penalty(reg)
             grads = self._backward(X, M, F, A, dS, reg)
         if not math.isfinite(loss):
-            _check_finite("X", X)  # an error if X is the cause; not checked before, to save time
+            # An error if X is the cause; looked at only now, because it takes time.
+            _check_finite("X", X)
         return loss, grads
 
     def _dropout_mask(self, N, rng):
@@ -336,14 +339,13 @@ class TwoLayerNet:
         _, slope = ACTIVATIONS[self.activation]
         dW2 = A.T @ dS
         dW2 += 2 * reg * W2
-        db2 = dS.sum(axis=0)
+        db2 = dS.sum(axis=0).reshape(b2.shape)  # (C,), or (1, C) as some courses have it
         dA = dS @ W2.T
         dZ = dA * M * slope(F, self.leak)
         dW1 = X.T @ dZ
         dW1 += 2 * reg * W1
-        db1 = dZ.sum(axis=0)
-        # Some courses have biases of shape (1, H), whose gradients get that shape, too.
-        return {"W1": dW1, "b1": db1.reshape(b1.shape), "W2": dW2, "b2": db2.reshape(b2.shape)}
+        db1 = dZ.sum(axis=0).reshape(b1.shape)
+        return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
 
     def _penalty(self, reg):
         """reg (sum(W1^2) + sum(W2^2)), a float; vdot(W, W) is the sum of the squares."""
@@ -451,7 +453,8 @@ class TwoLayerNet:
         rng = self._generator()
         self.history = {name: [] for name in HISTORY}
         states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # of the update rule
-        params_at_end = {}  # with keep_best the best so far; empty: those of the last step
+        # The parameters to end with: with keep_best the best so far; if empty, the last ones.
+        params_at_end = {}
         stopped = False  # becomes True when the callback returns True
         if checkpoint is not None:
             # Lines that say what net, data and options the checkpoint is of: they must be the same
@@ -480,10 +483,10 @@ class TwoLayerNet:
                 # Draw the rows of the batch.
                 if epochs is None:
                     rows = rng.choice(len(X), batch_size)
-                    epoch_ends = it % epoch_steps == 0  # so at step 0, too: see num_iters above
+                    epoch_ends = it % epoch_steps == 0  # at step 0, too: see num_iters
                 else:
                     i = it % epoch_steps
-                    if i == 0:  # as in the first step always, for a checkpoint is of whole epochs
+                    if i == 0:  # so in the first step, after a resume, too
                         order = rng.permutation(len(X))
                     rows = order[i * batch_size : (i + 1) * batch_size]
                     epoch_ends = i == epoch_steps - 1
@@ -508,7 +511,8 @@ class TwoLayerNet:
                         best_acc = val_acc
                         params_at_end.update(copy.deepcopy(self.params))
                 if epoch_ends:
-                    sample = rows if epochs is None else slice(len(X_val))  # slice(n) means :n
+                    # slice(n) means :n, the first n rows
+                    sample = rows if epochs is None else slice(len(X_val))
                     train_acc = self.accuracy(X[sample], y[sample])
                     self._record_epoch(train_acc, val_acc, val_loss, self._penalty(reg), rate)
                     if verbose and epochs is not None:
@@ -563,7 +567,7 @@ class TwoLayerNet:
         if ended > 2 * began and ended > guessing:
             advice = "a smaller learning rate, std='he', or X nearer to 0 (pixels / 255)"
         elif abs(data_loss - guessing) < 0.01 * guessing:
-            advice = "std='he', a higher learning rate, optimizer='momentum' or more steps"
+            advice = "std='he', a higher rate, optimizer='momentum' or more steps"
         else:
             return
         seen = f"the loss went from {began:.6g} to {ended:.6g}; guessing has {guessing:.6g}"
@@ -577,8 +581,8 @@ class TwoLayerNet:
         X = np.atleast_1d(X)
         D = self.input_size
         if X[:1].size != D:  # the size of the first row; 0 if there is none
-            hint = "give one row as x[None], a new image as data.transform(image) of data_utils"
-            raise ValueError(f"{name} must be (N, {D}) or (N, ...), got {X.shape}; {hint}")
+            hint = "give one row as x[None], a new image as data.transform(image)"
+            raise ValueError(f"{name} must be (N, {D}), got {X.shape}; {hint}")
         X = X.reshape(len(X), D)
         # With other memory layouts each product would be slower or make a copy.
         return np.require(X, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
@@ -588,14 +592,15 @@ class TwoLayerNet:
         y = np.asarray(y)
         C = self.output_size
         if y.shape != (N,):
-            fix = f"if it is (N, 1) use {name}.ravel(), if one-hot rows {name}.argmax(axis=1)"
+            fix = f"use {name}.ravel() for (N, 1), {name}.argmax(axis=1) for one-hot rows"
             raise ValueError(f"{name} must have shape ({N},), got {y.shape}; {fix}")
         if y.dtype.kind not in "iu":
-            fix = f"{name}.astype(int), or for names np.unique({name}, return_inverse=True)[1]"
+            fix = f"{name}.astype(int), for names np.unique({name}, return_inverse=True)[1]"
             raise ValueError(f"{name} must hold integers, got {y.dtype}; use {fix}")
         if y.min() < 0 or y.max() >= C:
             hint = "the first label is 0, and output_size is the number of classes"
-            raise ValueError(f"{name} must be in 0..{C - 1}, got {y.min()}..{y.max()}; {hint}")
+            found = f"{y.min()}..{y.max()}"
+            raise ValueError(f"{name} must be in 0..{C - 1}, got {found}; {hint}")
         return np.ascontiguousarray(y)  # a checkpoint's checksum needs it so
 
     def _check_data(self, X, y, X_name, y_name):
@@ -645,7 +650,7 @@ class TwoLayerNet:
             for name, w in net.params.items():
                 w[...] = arrays[name].reshape(w.shape)  # biases may have been (1, H)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} holds no W1, b1, W2, b2 that fit: {error}") from error
+            raise ValueError(f"{path} does not hold a net that fits: {error}") from error
         return net
 
     def _describe(self, X, y, X_val, y_val):
@@ -690,14 +695,14 @@ class TwoLayerNet:
         _write_npz(path, arrays)
 
     def _resume(self, path, settings, states, params_at_end):
-        """Set all to what a checkpoint says; return whether the callback had ended its training."""
+        """Take all from a checkpoint; return whether the callback had ended that training."""
         arrays = _read_npz(path)
         if "training" not in arrays:
-            raise ValueError(f"{path} is no checkpoint of train; give another, or resume=False")
+            raise ValueError(f"{path} is no checkpoint of train; give another file")
         training = json.loads(arrays["training"].item())
         for then, now in zip(training["settings"], settings, strict=True):
             if then != now:
-                fix = "give the same again, or another checkpoint, or resume=False to begin anew"
+                fix = "give the same, or another checkpoint, or resume=False to begin anew"
                 raise ValueError(f"{path} is of a training with {then}, not {now}; {fix}")
         if self.rng is None:
             np.random.set_state(training["generator"])
@@ -728,7 +733,7 @@ def _or_a_function(value):
 def _is_true(answer):
     """Whether a callback's answer ends training: True does, another true value does not.
 
-    So a callback may end with file.write("."), which returns the number of characters written.
+    So a callback may end with print or file.write("."), which returns a number.
     """
     return answer is True or answer is np.True_
 
@@ -754,7 +759,7 @@ def _check_numbers(learning_rate, learning_rate_decay, reg, num_iters, epochs, b
     if not callable(learning_rate) and not learning_rate > 0:
         raise ValueError(f"learning_rate must be > 0, got {learning_rate}")
     if not 0 < learning_rate_decay <= 1:
-        raise ValueError(f"learning_rate_decay must be > 0 and <= 1, got {learning_rate_decay}")
+        raise ValueError(f"learning_rate_decay must be in (0, 1], got {learning_rate_decay}")
     if not reg >= 0:
         raise ValueError(f"reg must be >= 0, got {reg}")
     if num_iters is not None and epochs is not None:
@@ -774,7 +779,7 @@ def _update_rule(optimizer, options):
     signature = inspect.signature(update)
     for name, value in options.items():
         if name not in signature.parameters:
-            raise ValueError(f"{name!r} is no option of train, nor of {optimizer!r}, {signature}")
+            raise ValueError(f"{name!r} is no option of train or {optimizer!r}, {signature}")
         # momentum, rho, beta1 and beta2 are shares of the past that is kept
         if name != "eps" and not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), got {value}")
