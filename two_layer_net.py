@@ -104,7 +104,7 @@ def cross_entropy(S, y):
     # log p_j = s_j - log(sum_k exp(s_k)) is finite also where p_j itself would round to 0.
     shifted = S - S.max(axis=1, keepdims=True)
     log_P = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    loss = -np.sum(Y * log_P) / N
+    loss = -np.mean(log_P[np.arange(N), y])
 
     # For one row dL/ds_j = exp(s_j) / sum_k exp(s_k) - [j = y] = p_j - [j = y], where [j = y] is
     # 1 if j is the label y and 0 if not: a row of P - Y.
@@ -133,7 +133,7 @@ CRITERIA = {"softmax": cross_entropy, "mse": mean_squared_error}
 
 # ---- Update rules. Each changes the parameter w in place; g is the derivative of the loss by w.
 # `state` is a dict, one for each parameter and empty at first, in which a rule keeps what it needs
-# in the next step.
+# in the next step: arrays, or Python's numbers.
 
 
 def sgd(w, g, state, learning_rate):
@@ -578,9 +578,9 @@ class TwoLayerNet:
 
     def _check_X(self, X, name="X"):
         """X as rows (N, D) in the net's dtype; copied only if it is not so already."""
-        X = np.atleast_1d(X)
+        X = np.asarray(X)
         D = self.input_size
-        if X[:1].size != D:  # the size of the first row; 0 if there is none
+        if X.ndim == 0 or X[:1].size != D:  # the size of the first row; 0 if there is none
             hint = "give one row as x[None], a new image as data.transform(image)"
             raise ValueError(f"{name} must be (N, {D}), got {X.shape}; {hint}")
         X = X.reshape(len(X), D)
@@ -610,8 +610,11 @@ class TwoLayerNet:
         return X, y
 
     def _check_params(self):
-        for name, w in self.params.items():
+        """See that the parameters are arrays of the net's dtype, and finite."""
+        names = ("W1", "b1", "W2", "b2")
+        for name, w in zip(names, self._parameters(), strict=True):
             _check_finite(name, w)
+            self.params[name] = w  # the same array, unless another dtype or a list was assigned
 
     # ---- Files. This part can be skipped on a first reading.
 
@@ -648,7 +651,12 @@ class TwoLayerNet:
                     options[name] = arrays[name].item()
             net = cls(D, H, C, "zeros", **options)
             for name, w in net.params.items():
-                w[...] = arrays[name].reshape(w.shape)  # biases may have been (1, H)
+                found = arrays[name]
+                if name in ("b1", "b2"):
+                    found = found.ravel()  # they may have been (1, H) and (1, C)
+                if found.shape != w.shape:
+                    raise ValueError(f"{name} has shape {found.shape}, not {w.shape}")
+                w[...] = found
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a net that fits: {error}") from error
         return net
