@@ -67,10 +67,12 @@ def show_net_weights(net, image_shape, *, path=None):
 
 
 def plot_history(history, *, title=None, path=None):
-    """Plot the loss, and the accuracy on training batches and on the validation rows, by step.
+    """Plot the loss and the accuracy, of training and of the validation rows, by step.
 
     history: what `TwoLayerNet.train` returns, or a dict with at least 'loss_history',
     'train_acc_history' and 'val_acc_history'; without 'step_history' the records are spread evenly.
+    The validation loss is drawn with the penalty, where 'penalty_history' has it, so that it can be
+    compared with the loss of the training batches, which has it, too.
     As a table: `pd.DataFrame({k: v for k, v in history.items() if k != "loss_history"})`.
     """
     loss, records = np.array(history["loss_history"], float), len(history["val_acc_history"])
@@ -85,13 +87,15 @@ def plot_history(history, *, title=None, path=None):
         means = np.convolve(loss, np.ones(window) / window, mode="valid")
         middles = np.arange(len(means)) + (window + 1) / 2
         axes[0].plot(middles, means, color=BLUE, label=f"mean of {window} batches")
-    val_loss = history.get("val_loss_history", [])
-    axes[0].plot(steps[: len(val_loss)], val_loss, "s-", ms=size, color=RED, label="validation")
-    axes[0].set(title="Loss, with the penalty", ylabel="loss")
+    val_loss = np.array(history.get("val_loss_history", []), float)
+    penalty = np.array(history.get("penalty_history", np.zeros(len(val_loss))), float)
+    label = "validation, with the penalty" if penalty.any() else "validation"
+    axes[0].plot(steps[: len(val_loss)], val_loss + penalty, "s-", ms=size, color=RED, label=label)
+    axes[0].set(title="Loss", ylabel="loss")
     if len(loss) and loss.max() > 30 * loss.min():  # on a linear axis the end would lie flat at 0
         axes[0].set_yscale("log")
     acc = {name: 100 * np.array(history[f"{name}_acc_history"]) for name in ("train", "val")}
-    axes[1].plot(steps, acc["train"], "o-", ms=size, color=BLUE, label="training batch")
+    axes[1].plot(steps, acc["train"], "o-", ms=size, color=BLUE, label="training")
     axes[1].plot(steps, acc["val"], "s-", ms=size, color=RED, label="validation")
     axes[1].set(title="Accuracy", ylabel="accuracy (%)")
     for ax in axes:
@@ -266,8 +270,8 @@ def _scatter(cells, best, values, colors):
 def plot_curves(trials, *, count=5, path=None):
     """Plot validation accuracy and loss by epoch of a sweep's best trials, best first, up to 8.
 
-    The loss is without the penalty, with which nets of different reg cannot be compared: a trial's
-    "history" has 'penalty_history' beside 'val_loss_history' and 'val_acc_history'.
+    A trial's "history" has 'val_acc_history' and 'val_loss_history', which is without the penalty,
+    with which nets of different reg could not be compared.
     """
     chosen = [trial for trial in trials if trial["status"] == "ok"][: min(count, 8)]
     if not chosen:
@@ -281,7 +285,7 @@ def plot_curves(trials, *, count=5, path=None):
         look = {"color": color, "marker": marker, "ms": 5 if len(epochs) <= 30 else 0}
         label = f"{_score(trial):.2f} %  {_named(trial, varied)}"
         axes[0].plot(epochs, 100 * found["val_acc_history"], label=label, **look)
-        axes[1].plot(epochs, found["val_loss_history"] - found["penalty_history"], **look)
+        axes[1].plot(epochs, found["val_loss_history"], **look)
     axes[0].set(title="Validation accuracy", ylabel="accuracy (%)")
     axes[1].set(title="Validation loss, without the penalty", ylabel="loss")
     for ax in axes:

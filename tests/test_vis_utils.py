@@ -43,7 +43,7 @@ y = np.arange(30) % 3
 def trial(hidden, rate, reg, accuracy, epochs=9, **settings):
     history = {
         "val_acc_history": [accuracy / 2, accuracy],
-        "val_loss_history": [2 + 5 * reg, 1 + 6 * reg],
+        "val_loss_history": [2, 1],
         "penalty_history": [5 * reg, 6 * reg],
     }
     place = {"hidden_size": hidden, "learning_rate": rate, "reg": reg, "activation": "relu"}
@@ -191,6 +191,22 @@ def test_history_is_drawn_at_its_true_steps():
     del history["step_history"], history["val_loss_history"]  # as of cs231n's own class
     left, right = vis_utils.plot_history(history)
     assert right.lines[1].get_xdata().tolist() == [3.5, 7]
+
+
+def test_validation_loss_is_drawn_with_the_penalty_and_says_so():
+    history = {
+        "loss_history": [3.0, 2.0],
+        "train_acc_history": [0.1, 0.5],
+        "val_acc_history": [0.2, 0.4],
+        "val_loss_history": [2.5, 1.25],
+        "penalty_history": [0.5, 0.25],
+    }
+    left, _ = vis_utils.plot_history(history)
+    assert left.lines[1].get_ydata().tolist() == [3.0, 1.5]
+    assert left.lines[1].get_label() == "validation, with the penalty"
+    history["penalty_history"] = [0.0, 0.0]
+    left, _ = vis_utils.plot_history(history)
+    assert left.lines[1].get_label() == "validation"
 
 
 def test_long_losses_are_smoothed_and_far_falling_ones_on_a_log_axis():
