@@ -31,7 +31,7 @@ def rel_error(x, y):
 
 
 def _check_x(x):
-    if not isinstance(x, np.ndarray) or x.dtype != np.float64:
+    if getattr(x, "dtype", None) != np.float64:
         raise ValueError("x must be a float64 array: others lose a small step in rounding")
 
 
@@ -63,8 +63,9 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
     for i in np.ndindex(x.shape):
         slope = _slope(f, x, i, h)
         if slope.size != 1:
-            advice = "eval_numerical_gradient_array takes such an f"
-            raise ValueError(f"f must return a number, got shape {slope.shape}: {advice}")
+            raise ValueError(
+                f"f must return a number, not {slope.shape}: see eval_numerical_gradient_array"
+            )
         grad[i] = slope.item()
         if verbose:
             print(i, grad[i])
@@ -94,14 +95,13 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
     """
     _check_x(x)
     if np.shape(analytic_grad) != x.shape:
-        shape = np.shape(analytic_grad)
-        raise ValueError(f"analytic_grad must be like x, {x.shape}, got {shape}")
+        raise ValueError(f"analytic_grad must have the shape of x, {x.shape}")
     for _ in range(num_checks):
         i = tuple(np.random.randint(n) for n in x.shape)
         numerical = _slope(f, x, i, h)
         analytic = analytic_grad[i]
-        error = rel_error(numerical, analytic)
-        print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
+        error = f"relative error: {rel_error(numerical, analytic):e}"
+        print(f"numerical: {numerical:f} analytic: {analytic:f}, {error}")
 
 
 def check_gradients(net, X, y, reg=0.0):
@@ -113,7 +113,7 @@ def check_gradients(net, X, y, reg=0.0):
     params. Raises ValueError, saying what to do, if a gradient is missing or has a wrong shape.
     """
     net = copy.deepcopy(net)
-    net.dtype = np.dtype(np.float64)
+    net.dtype = np.float64
     net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
     options = {}
     if getattr(net, "dropout", 0) > 0:
@@ -121,14 +121,14 @@ def check_gradients(net, X, y, reg=0.0):
     try:
         result = net.loss(X, y, reg, **options)
     except TypeError as error:
-        advice = "set net.dropout = 0, or let loss take rng, a seed that draws the mask"
-        raise ValueError(f"{error}; if it has dropout, {advice}") from error
+        advice = "with dropout, set net.dropout = 0 or let loss take rng, a seed"
+        raise ValueError(f"{error}; {advice}") from error
     if not isinstance(result, tuple | list) or not isinstance(result[-1], dict):
-        raise ValueError(f"net.loss must return (loss, grads), a number and a dict, got {result}")
+        raise ValueError("net.loss must return (loss, grads), a number and a dict")
     grads = result[-1]
     _check_shapes(grads, net.params)
 
-    # `_error_at` moves one number in an array of net.params, which loss then reads from there.
+    # `_error_at` moves a number in an array of net.params, where loss then finds it.
     def loss_of(_):
         return net.loss(X, y, reg, **options)[0]
 
@@ -166,7 +166,7 @@ def _error_at(f, x, i, derived):
         middle = _f_at_step(f, x, i, 0)
         right = _f_at_step(f, x, i, h)
         right2 = _f_at_step(f, x, i, 2 * h)
-        # Such weighted differences are good to h**4 (the first) and to h**2: Fornberg 1988.
+        # The errors of these are in proportion to h**4, h**2 and h**2 (Fornberg 1988).
         centred = (8 * (right - left) - (right2 - left2)) / (12 * h)
         rightward = (4 * right - 3 * middle - right2) / (2 * h)
         leftward = (3 * middle - 4 * left + left2) / (2 * h)
@@ -174,7 +174,7 @@ def _error_at(f, x, i, derived):
         for slope in (centred, rightward, leftward):
             error = rel_error(slope, derived)
             if abs(slope - derived) < rounding:
-                error = min(error, 1e-8)  # the slope is too small to be told apart
+                error = min(error, 1e-8)  # too small a difference to be seen
             smallest = min(smallest, error)
         if smallest <= 1e-8:
             break
@@ -193,26 +193,27 @@ def main(arguments=None):
     X = rng.standard_normal((5, 4))
     y = rng.integers(0, 3, 5)
     wrong = 0
-    print("largest |derived - numerical| / (|derived| + |numerical|) for each parameter\n")
+    print("largest |derived - numerical| / (|derived| + |numerical|) of a parameter\n")
     print("activation  criterion  dropout         W1       b1       W2       b2")
     activations = ("relu", "leaky_relu", "tanh", "sigmoid")
-    cases = itertools.product(activations, ("softmax", "mse"), (0.0, 0.5))
-    for activation, criterion, dropout in cases:
-        net = TwoLayerNet(4, 6, 3, "xavier", rng=rng, activation=activation, criterion=criterion)
+    criteria = ("softmax", "mse")
+    for activation, criterion, dropout in itertools.product(activations, criteria, (0.0, 0.5)):
+        net = TwoLayerNet(4, 6, 3, "xavier", activation=activation, rng=rng)
+        net.criterion = criterion
         net.dropout = dropout
         errors = check_gradients(net, X, y, reg=0.1)
         row = f"{activation:<12}{criterion:<11}{dropout:<9g}"
-        for name in ("W1", "b1", "W2", "b2"):
-            row += f"{errors[name]:9.1e}"
+        for error in errors.values():
+            row += f"{error:9.1e}"
         if max(errors.values()) > 1e-7:
             row += "   WRONG"
             wrong += 1
         print(row)
-    if wrong > 0:
-        print(f"\n{wrong} of 16 over 1e-07")
-        return 1
-    print("\nall within 1e-07")
-    return 0
+    if wrong == 0:
+        print("\nall within 1e-07")
+        return 0
+    print(f"\n{wrong} of 16 over 1e-07")
+    return 1
 
 
 if __name__ == "__main__":

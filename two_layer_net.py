@@ -56,6 +56,7 @@ def leaky_relu(Z, leak):
 
 
 def leaky_relu_slope(F, leak):
+    # np.where gives float64 here, which goes back to F's own dtype.
     return np.where(F > 0, 1, leak).astype(F.dtype)
 
 
@@ -121,8 +122,10 @@ def mean_squared_error(S, y):
     loss = np.mean((P - Y) ** 2)
 
     # Each p_j depends on all scores of its row: dp_j/ds_k = p_j ([j = k] - p_k), where [j = k] is
-    # 1 if j = k and else 0. By the chain rule dS_k = sum_j dP_j dp_j/ds_k. In this sum [j = k]
-    # keeps dP_k p_k alone, and p_k can be taken out: dS_k = p_k (dP_k - sum_j dP_j p_j).
+    # 1 if j = k and else 0. By the chain rule
+    #     dS_k = sum_j dP_j p_j ([j = k] - p_k)
+    #          = dP_k p_k - p_k sum_j dP_j p_j
+    #          = p_k (dP_k - sum_j dP_j p_j).
     dP = 2 * (P - Y) / (N * C)
     dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
     return loss, dS
@@ -237,7 +240,8 @@ class TwoLayerNet:
         if not 0 <= leak <= 1:
             raise ValueError(f"leak must be from 0 to 1, got {leak}")
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout} (1 - keep_prob)")
+            hint = "it is the share of units that is dropped, 1 - keep_prob"
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}; {hint}")
         dtype = np.dtype(dtype)
         if dtype.name not in ("float32", "float64"):
             raise ValueError(f"dtype must be np.float64 or np.float32, got {dtype}")
@@ -245,7 +249,7 @@ class TwoLayerNet:
         self.hidden_size = hidden_size
         self.output_size = output_size
         self.activation = activation
-        # float: a float64 number of numpy's would turn float32 arrays into float64
+        # A Python float, because an np.float64 would turn float32 arrays into float64.
         self.leak = float(leak)
         self.dropout = dropout
         self.criterion = criterion
@@ -270,7 +274,7 @@ class TwoLayerNet:
             _check_choice("std", std, named)
             std = named[std]
         if std == 0:
-            # Draw nothing: `load` makes its net with "zeros", and is to leave the generator alone.
+            # Draw nothing, so that `load`, which uses "zeros", leaves numpy's generator as it was.
             return np.zeros((fan_in, fan_out), self.dtype)
         W = std * self._generator().standard_normal((fan_in, fan_out))
         return W.astype(self.dtype)
@@ -297,7 +301,7 @@ class TwoLayerNet:
         and a dict keyed and shaped like `params`. Raises ValueError for X or y that do not fit.
         """
         X = self._check_X(X)
-        reg = float(reg)
+        reg = float(reg)  # see `leak` in __init__
         # An overflow is visible as inf or nan in the result, so numpy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
             if y is None:
@@ -310,7 +314,8 @@ class TwoLayerNet:
             loss = float(loss) + self._penalty(reg)
             grads = self._backward(X, M, F, A, dS, reg)
         if not math.isfinite(loss):
-            # An error if X is the cause; looked at only now, because it takes time.
+            # If X has NaN or infinite values, raise ValueError, else return the loss as it is.
+            # X is not checked in every call, because that takes time.
             _check_finite("X", X)
         return loss, grads
 
@@ -354,7 +359,7 @@ class TwoLayerNet:
 
     def _scores(self, X):
         """The scores of X, or an error if they are not finite."""
-        S = self.loss(X)  # not _forward, so that a subclass's own loss is asked
+        S = self.loss(X)  # without y: scores. Not _forward, as a subclass may override `loss`.
         if not np.isfinite(S).all():
             _check_finite("X", np.asarray(X))
             _check_overflow("a score", S)
@@ -443,7 +448,7 @@ class TwoLayerNet:
         if resume and checkpoint is None:
             raise ValueError("resume=True needs checkpoint, the file to continue from")
         update = _update_rule(optimizer, options)
-        image_shape = np.shape(X)[1:]
+        row_shape = np.shape(X)[1:]  # for `augment`; the next line flattens the rows
         X, y = self._check_data(X, y, "X", "y")
         X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
         self._check_params()
@@ -452,8 +457,8 @@ class TwoLayerNet:
         steps, epoch_steps = _count_steps(len(X), num_iters, epochs, batch_size)
         rng = self._generator()
         self.history = {name: [] for name in HISTORY}
-        states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # of the update rule
-        # The parameters to end with: with keep_best the best so far; if empty, the last ones.
+        states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # the update rule's, of each
+        # The parameters to end with: the best so far with keep_best. Empty means: keep the last.
         params_at_end = {}
         stopped = False  # becomes True when the callback returns True
         if checkpoint is not None:
@@ -461,11 +466,11 @@ class TwoLayerNet:
             # when training is resumed. `_resume` sets the generator, and fills params, history,
             # states and params_at_end.
             settings = self._describe(X, y, X_val, y_val)
-            settings += [f"learning_rate {_or_a_function(learning_rate)}"]
+            settings += [f"learning_rate {_text_of(learning_rate)}"]
             settings += [f"learning_rate_decay {learning_rate_decay}", f"reg {reg}"]
             settings += [f"batch_size {batch_size}", f"epochs given: {epochs is not None}"]
-            settings += [f"optimizer {_or_a_function(optimizer)}", f"options {options}"]
-            settings += [f"augment {_or_a_function(augment)}", f"keep_best {keep_best}"]
+            settings += [f"optimizer {_text_of(optimizer)}", f"options {options}"]
+            settings += [f"augment {_text_of(augment)}", f"keep_best {keep_best}"]
             if resume and os.path.exists(checkpoint):
                 stopped = self._resume(checkpoint, settings, states, params_at_end)
             self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
@@ -486,13 +491,13 @@ class TwoLayerNet:
                     epoch_ends = it % epoch_steps == 0  # at step 0, too: see num_iters
                 else:
                     i = it % epoch_steps
-                    if i == 0:  # so in the first step, after a resume, too
+                    if i == 0:  # right after a resume, too: checkpoints are of whole epochs
                         order = rng.permutation(len(X))
                     rows = order[i * batch_size : (i + 1) * batch_size]
                     epoch_ends = i == epoch_steps - 1
                 X_batch = X[rows]
                 if augment is not None:
-                    X_batch = augment(X_batch.reshape(-1, *image_shape), rng)
+                    X_batch = augment(X_batch.reshape(-1, *row_shape), rng)
 
                 # Take a step: move all parameters against their gradients.
                 loss, grads = self.loss(X_batch, y[rows], reg)
@@ -522,9 +527,9 @@ class TwoLayerNet:
                     if checkpoint is not None:
                         self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
         except FloatingPointError as error:
-            params_at_end = params_before
+            params_at_end = params_before  # `finally` puts them back
             raise FloatingPointError(f"step {it} of {steps}, rate {rate:g}: {error}") from None
-        finally:  # also after Ctrl-C; it does nothing if params_at_end is empty
+        finally:  # in every case, also after Ctrl-C; an empty params_at_end changes nothing
             self._set_params(params_at_end)
         self._warn_if_nothing_was_learned(y, reg)
         return self.history
@@ -558,8 +563,8 @@ class TwoLayerNet:
         began = losses[0]
         tenth = len(losses) // 10
         ended = np.mean(losses[-tenth:])
-        # Guessing means: whatever X is, the probability of a class is its share of the labels. The
-        # scores log(share) have just these probabilities as softmax; 1e-9 avoids log(0).
+        # A net that guesses ignores X and gives each class its share of the labels as probability.
+        # Such a P is the softmax of the scores log(share); 1e-9 avoids log(0).
         shares = np.bincount(y, minlength=self.output_size) / len(y)
         S = np.tile(np.log(shares + 1e-9), (len(y), 1))
         guessing, _ = CRITERIA[self.criterion](S, y)
@@ -580,7 +585,8 @@ class TwoLayerNet:
         """X as rows (N, D) in the net's dtype; copied only if it is not so already."""
         X = np.asarray(X)
         D = self.input_size
-        if X.ndim == 0 or X[:1].size != D:  # the size of the first row; 0 if there is none
+        # X[:1] is the first row. Of an empty X it has size 0, so that is an error, too.
+        if X.ndim == 0 or X[:1].size != D:
             hint = "give one row as x[None], a new image as data.transform(image)"
             raise ValueError(f"{name} must be (N, {D}), got {X.shape}; {hint}")
         X = X.reshape(len(X), D)
@@ -601,7 +607,8 @@ class TwoLayerNet:
             hint = "the first label is 0, and output_size is the number of classes"
             found = f"{y.min()}..{y.max()}"
             raise ValueError(f"{name} must be in 0..{C - 1}, got {found}; {hint}")
-        return np.ascontiguousarray(y)  # a checkpoint's checksum needs it so
+        # Contiguous, as zlib.crc32, which checkpoints use, needs it.
+        return np.ascontiguousarray(y)
 
     def _check_data(self, X, y, X_name, y_name):
         X = self._check_X(X, X_name)
@@ -644,7 +651,7 @@ class TwoLayerNet:
         try:
             D, H = arrays["W1"].shape
             C = arrays["b2"].size
-            # float32 stays float32; float64 and numpy's usual integers become float64
+            # The smallest dtype that holds both: float32 for float32, float64 for float64.
             options = {"dtype": np.promote_types(arrays["W1"].dtype, np.float32)}
             for name in ("activation", "leak", "dropout", "criterion"):
                 if name in arrays:
@@ -693,7 +700,7 @@ class TwoLayerNet:
             "stopped": stopped,
         }
         arrays = self._contents()
-        # JSON knows lists, but not numpy's arrays and numbers.
+        # json calls `default` for what it does not know: here numpy's arrays and numbers.
         arrays["training"] = json.dumps(training, default=lambda array: array.tolist())
         for name, state in states.items():
             for key, value in state.items():
@@ -724,14 +731,17 @@ class TwoLayerNet:
             if kind == "best":
                 params_at_end[name] = value
             if kind == "state":
-                owner, _, key = name.partition(" ")
+                name, _, key = name.partition(" ")
                 if value.ndim == 0:
-                    value = value.item()  # a number, such as Adam's t
-                states[owner][key] = value
+                    value = value.item()  # a number, such as Adam's t, is stored as an array
+                states[name][key] = value
         return training["stopped"]
 
 
-def _or_a_function(value):
+# ---- Helpers of the class
+
+
+def _text_of(value):
     """The value itself, but "a function" for any function: two functions cannot be compared."""
     if callable(value):
         return "a function"
@@ -739,9 +749,9 @@ def _or_a_function(value):
 
 
 def _is_true(answer):
-    """Whether a callback's answer ends training: True does, another true value does not.
+    """Whether a callback's answer ends training: only True does, not 1 or another number.
 
-    So a callback may end with print or file.write("."), which returns a number.
+    So a callback may be a lambda that calls file.write("."), which returns a number.
     """
     return answer is True or answer is np.True_
 
@@ -788,7 +798,7 @@ def _update_rule(optimizer, options):
     for name, value in options.items():
         if name not in signature.parameters:
             raise ValueError(f"{name!r} is no option of train or {optimizer!r}, {signature}")
-        # momentum, rho, beta1 and beta2 are shares of the past that is kept
+        # momentum, rho, beta1 and beta2 say what share of the past a rule keeps; eps is no share.
         if name != "eps" and not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), got {value}")
     return update
@@ -824,7 +834,7 @@ def _write_npz(path, arrays):
 
 def _read_npz(path):
     """The arrays in a .npz file, by name."""
-    with open(path, "rb") as file:  # outside of try: a missing file is not called damaged
+    with open(path, "rb") as file:  # not inside `try`: a missing file is a FileNotFoundError
         try:
             with np.load(file, allow_pickle=False) as data:
                 return dict(data)
