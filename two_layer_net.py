@@ -359,7 +359,8 @@ class TwoLayerNet:
 
     def _scores(self, X):
         """The scores of X, or an error if they are not finite."""
-        S = self.loss(X)  # without y: scores. Not _forward, as a subclass may override `loss`.
+        # Without y, `loss` gives scores. Not _forward, as a subclass may override `loss`.
+        S = self.loss(X)
         if not np.isfinite(S).all():
             _check_finite("X", np.asarray(X))
             _check_overflow("a score", S)
@@ -621,7 +622,8 @@ class TwoLayerNet:
         names = ("W1", "b1", "W2", "b2")
         for name, w in zip(names, self._parameters(), strict=True):
             _check_finite(name, w)
-            self.params[name] = w  # the same array, unless another dtype or a list was assigned
+            # The same array as before, unless a list or another dtype was assigned.
+            self.params[name] = w
 
     # ---- Files. This part can be skipped on a first reading.
 
@@ -717,7 +719,7 @@ class TwoLayerNet:
         training = json.loads(arrays["training"].item())
         for then, now in zip(training["settings"], settings, strict=True):
             if then != now:
-                fix = "give the same, or another checkpoint, or resume=False to begin anew"
+                fix = "give the same, another checkpoint, or resume=False to begin anew"
                 raise ValueError(f"{path} is of a training with {then}, not {now}; {fix}")
         if self.rng is None:
             np.random.set_state(training["generator"])
@@ -733,7 +735,7 @@ class TwoLayerNet:
             if kind == "state":
                 name, _, key = name.partition(" ")
                 if value.ndim == 0:
-                    value = value.item()  # a number, such as Adam's t, is stored as an array
+                    value = value.item()  # a number, such as Adam's t
                 states[name][key] = value
         return training["stopped"]
 
