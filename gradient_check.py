@@ -16,6 +16,9 @@ import sys
 
 import numpy as np
 
+# Where numerical slopes are tried one after the other, a relative error this small is enough.
+GOOD = 1e-8
+
 
 def rel_error(x, y):
     """The largest relative difference of two arrays: max |x - y| / max(1e-8, |x| + |y|).
@@ -46,7 +49,7 @@ def _f_at_step(f, x, i, step):
 
 
 def _slope(f, x, i, h):
-    """(f(x + h) - f(x - h)) / 2h, where the step is one of x[i] alone."""
+    """(f(x + h) - f(x - h)) / 2h, where only x[i] is moved by h."""
     right = _f_at_step(f, x, i, h)
     left = _f_at_step(f, x, i, -h)
     return (right - left) / (2 * h)
@@ -60,7 +63,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
     """
     _check_x(x)
     grad = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
+    for i in np.ndindex(x.shape):  # of a matrix (0, 0), (0, 1), ...
         slope = _slope(f, x, i, h)
         if slope.size != 1:
             raise ValueError(
@@ -75,8 +78,8 @@ def eval_numerical_gradient(f, x, verbose=True, h=1e-5):
 def eval_numerical_gradient_array(f, x, df, h=1e-5):
     """The numerical gradient at x of sum(f(x) * df), for a function f(x) that returns an array.
 
-    x: float64 array, changed while f is called and put back. df: the gradient of a loss by f(x), of
-    its shape. So the result, an array like x, is the gradient of the loss by x.
+    x: float64 array, changed while f is called and put back. df: dL/df(x) for some loss L, a fixed
+    array of the shape of f(x). By the chain rule the result, an array like x, is then dL/dx.
     """
     _check_x(x)
     grad = np.zeros_like(x)
@@ -100,8 +103,10 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
         i = tuple(np.random.randint(n) for n in x.shape)
         numerical = _slope(f, x, i, h)
         analytic = analytic_grad[i]
-        error = f"relative error: {rel_error(numerical, analytic):e}"
-        print(f"numerical: {numerical:f} analytic: {analytic:f}, {error}")
+        print(
+            f"numerical: {numerical:f} analytic: {analytic:f}, "
+            f"relative error: {rel_error(numerical, analytic):e}"
+        )
 
 
 def check_gradients(net, X, y, reg=0.0):
@@ -110,34 +115,39 @@ def check_gradients(net, X, y, reg=0.0):
     net: has `params`, a dict of arrays, and loss(X, y, reg) -> (loss, grads), like TwoLayerNet or
     your own class. With a `dropout` above 0 its loss must take rng=0, too, so that each call drops
     the same units. Works on a float64 copy, and calls loss five times or more for each number in
-    params. Raises ValueError, saying what to do, if a gradient is missing or has a wrong shape.
+    params (see `_error_at`). Raises ValueError, saying what to do, if a gradient is missing or has
+    a wrong shape.
     """
     net = copy.deepcopy(net)
-    net.dtype = np.float64
-    net.params = {name: np.array(w, np.float64) for name, w in net.params.items()}
+    net.dtype = np.float64  # TwoLayerNet calculates in this dtype
+    net.params = {name: np.asarray(w, np.float64) for name, w in net.params.items()}
     options = {}
     if getattr(net, "dropout", 0) > 0:
         options = {"rng": 0}  # a seed: each call draws the same dropout mask
     try:
         result = net.loss(X, y, reg, **options)
     except TypeError as error:
-        advice = "with dropout, set net.dropout = 0 or let loss take rng, a seed"
-        raise ValueError(f"{error}; {advice}") from error
-    if not isinstance(result, tuple | list) or not isinstance(result[-1], dict):
+        raise ValueError(
+            f"{error}; net.loss must take X, y and reg; "
+            "with dropout, set net.dropout = 0 or let it take rng, a seed, too"
+        ) from error
+    if (
+        not isinstance(result, tuple)
+        or not isinstance(result[-1], dict)
+        or np.ndim(result[0]) > 0  # one loss a row, say
+    ):
         raise ValueError("net.loss must return (loss, grads), a number and a dict")
     grads = result[-1]
     _check_shapes(grads, net.params)
 
-    # `_error_at` moves a number in an array of net.params, where loss then finds it.
+    # `_error_at` calls f(x) with x an array in net.params, after changing a number in it. As
+    # net.loss reads net.params, it sees the change, and the argument itself is not needed.
     def loss_of(_):
         return net.loss(X, y, reg, **options)[0]
 
     errors = {}
     for name, w in net.params.items():
-        errors[name] = 0.0
-        for i in np.ndindex(w.shape):
-            error = _error_at(loss_of, w, i, grads[name][i])
-            errors[name] = max(errors[name], error)
+        errors[name] = max(_error_at(loss_of, w, i, grads[name][i]) for i in np.ndindex(w.shape))
     return errors
 
 
@@ -145,7 +155,7 @@ def _check_shapes(grads, params):
     """See that there is a gradient of the right shape for each parameter."""
     for name, w in params.items():
         if name not in grads:
-            raise ValueError(f"net.loss gives no gradient of {name}, only of {list(grads)}")
+            raise ValueError(f"net.loss has no gradient of {name}, only of {list(grads)}")
         shape = np.shape(grads[name])
         if shape != w.shape:
             hint = " (transposed?)" if shape == w.shape[::-1] else ""
@@ -155,28 +165,31 @@ def _check_shapes(grads, params):
 def _error_at(f, x, i, derived):
     """The relative error of the derived slope of f at x[i], compared with numerical ones.
 
-    The first numerical slope, with a step of 1e-3, is nearly always good to 1e-9. A step across the
-    kink of ReLU mixes two slopes, though. Then a smaller step may be right, or a slope to one side
-    only; a wrong derived slope agrees with none of them.
+    They are taken from five points, as in tables of finite differences (Fornberg 1988). Written out
+    at x - 2h, x - h, x, x + h, x + 2h as Taylor series, the next terms after the slope cancel. So
+    the first one, `centred` with h = 1e-3, is nearly always good to 1e-9. A step across the kink of
+    ReLU mixes two slopes, though. Then a smaller step may be right, or a slope to one side only; a
+    wrong derived slope agrees with none of them.
     """
     smallest = np.inf
-    for h in (1e-3, 1e-4, 1e-5):
+    for h in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
         left2 = _f_at_step(f, x, i, -2 * h)
         left = _f_at_step(f, x, i, -h)
         middle = _f_at_step(f, x, i, 0)
         right = _f_at_step(f, x, i, h)
         right2 = _f_at_step(f, x, i, 2 * h)
-        # The errors of these are in proportion to h**4, h**2 and h**2 (Fornberg 1988).
+        # The error is about h**4 of the first, h**2 of the others.
         centred = (8 * (right - left) - (right2 - left2)) / (12 * h)
         rightward = (4 * right - 3 * middle - right2) / (2 * h)
         leftward = (3 * middle - 4 * left + left2) / (2 * h)
-        rounding = 1e-15 * abs(middle) / h  # what the rounding of f can do to a slope
+        # Each f is rounded by about 1e-16 of itself, and has a weight of up to 8.
+        rounding = 1e-15 * abs(middle) / h
         for slope in (centred, rightward, leftward):
             error = rel_error(slope, derived)
-            if abs(slope - derived) < rounding:
-                error = min(error, 1e-8)  # too small a difference to be seen
+            if abs(slope - derived) < rounding:  # they may well be equal
+                error = min(error, GOOD)
             smallest = min(smallest, error)
-        if smallest <= 1e-8:
+        if smallest <= GOOD:
             break
     return smallest
 

@@ -30,7 +30,7 @@ import copy
 import inspect
 import json
 import math
-import os
+import pathlib
 import uuid
 import warnings
 import zlib
@@ -69,7 +69,8 @@ def tanh_slope(F, leak):
 
 
 def sigmoid(Z, leak):
-    # The same as 1 / (1 + exp(-Z)), but exp(-Z) would overflow where Z is far below 0.
+    # This is 1 / (1 + exp(-Z)), in which exp(-Z) would overflow where Z is far below 0. With
+    # e = exp(-Z), tanh(Z / 2) = (1 - e) / (1 + e), and so 1 + tanh(Z / 2) = 2 / (1 + e).
     return 0.5 * (1 + np.tanh(0.5 * Z))
 
 
@@ -88,24 +89,31 @@ ACTIVATIONS = {
 # ---- From scores to the loss
 
 
+def log_softmax(S):
+    """The logarithms of `softmax`: log p_j = s_j - log(sum_k exp(s_k)) in each row.
+
+    They are finite also where p_j itself would be rounded to 0.
+    """
+    # Subtracting a row's largest score leaves its p_j as they are, and no exp can overflow.
+    shifted = S - np.max(S, axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def softmax(S):
     """Probabilities of scores: p_j = exp(s_j) / sum_k exp(s_k) in each row.
 
     S: (N, C). Returns P, of the same shape, whose rows sum to 1.
     """
-    # Subtracting a row's largest score leaves its p_j as they are, and no exp can overflow.
-    E = np.exp(S - np.max(S, axis=-1, keepdims=True))
-    return E / E.sum(axis=-1, keepdims=True)
+    return np.exp(log_softmax(S))
 
 
 def cross_entropy(S, y):
     """The loss L, the mean of -log p_y over the rows, and dS, its derivative by the scores S."""
     N, C = S.shape
     Y = np.eye(C, dtype=S.dtype)[y]  # one-hot: row y of the unit matrix for each label y
-    # log p_j = s_j - log(sum_k exp(s_k)) is finite also where p_j itself would round to 0.
-    shifted = S - S.max(axis=1, keepdims=True)
-    log_P = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    loss = -np.mean(log_P[np.arange(N), y])
+    log_P = log_softmax(S)
+    # vdot(Y, log_P) is the sum of Y * log_P, in which only log p_y is left of each row.
+    loss = -np.vdot(Y, log_P) / N
 
     # For one row dL/ds_j = exp(s_j) / sum_k exp(s_k) - [j = y] = p_j - [j = y], where [j = y] is
     # 1 if j is the label y and 0 if not: a row of P - Y.
@@ -121,11 +129,14 @@ def mean_squared_error(S, y):
     P = softmax(S)
     loss = np.mean((P - Y) ** 2)
 
-    # Each p_j depends on all scores of its row: dp_j/ds_k = p_j ([j = k] - p_k), where [j = k] is
-    # 1 if j = k and else 0. By the chain rule
-    #     dS_k = sum_j dP_j p_j ([j = k] - p_k)
-    #          = dP_k p_k - p_k sum_j dP_j p_j
-    #          = p_k (dP_k - sum_j dP_j p_j).
+    # For one row, let g_j = dL/dp_j = 2 (p_j - Y_j) / (N C). Each p_j depends on all scores of the
+    # row. Of log p_j = s_j - log(sum_i exp(s_i)) the derivative by s_k is [j = k] - p_k, where
+    # [j = k] is 1 if j = k and else 0. So dp_j/ds_k = p_j ([j = k] - p_k), and
+    #     dL/ds_k = sum_j g_j dp_j/ds_k
+    #             = sum_j g_j p_j [j = k]  -  sum_j g_j p_j p_k
+    #             = g_k p_k  -  p_k sum_j g_j p_j
+    #             = p_k (g_k - sum_j g_j p_j).
+    # The sum over j is one number for each row.
     dP = 2 * (P - Y) / (N * C)
     dS = P * (dP - (dP * P).sum(axis=1, keepdims=True))
     return loss, dS
@@ -140,7 +151,9 @@ CRITERIA = {"softmax": cross_entropy, "mse": mean_squared_error}
 
 
 def sgd(w, g, state, learning_rate):
-    w -= learning_rate * g
+    # w -= learning_rate * g, without a new array. g is not needed after the step.
+    g *= learning_rate
+    w -= g
 
 
 def momentum(w, g, state, learning_rate, momentum=0.9):
@@ -183,6 +196,8 @@ def adam(w, g, state, learning_rate, beta1=0.9, beta2=0.999, eps=1e-8):
 
 OPTIMIZERS = {"sgd": sgd, "momentum": momentum, "rmsprop": rmsprop, "adam": adam}
 
+
+PARAMS = ("W1", "b1", "W2", "b2")
 
 HISTORY = (  # see `train`
     "loss_history",
@@ -232,28 +247,25 @@ class TwoLayerNet:
         dtype=np.float64,
         rng=None,
     ):
-        if min(input_size, hidden_size, output_size) < 1:
-            sizes = f"{input_size}, {hidden_size}, {output_size}"
-            raise ValueError(f"the three sizes must be at least 1, got {sizes}")
+        _require(
+            min(input_size, hidden_size, output_size) >= 1,
+            f"the sizes {input_size}, {hidden_size}, {output_size} must be at least 1",
+        )
         _check_choice("activation", activation, ACTIVATIONS)
         _check_choice("criterion", criterion, CRITERIA)
-        if not 0 <= leak <= 1:
-            raise ValueError(f"leak must be from 0 to 1, got {leak}")
-        if not 0 <= dropout < 1:
-            hint = "it is the share of units that is dropped, 1 - keep_prob"
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}; {hint}")
-        dtype = np.dtype(dtype)
-        if dtype.name not in ("float32", "float64"):
-            raise ValueError(f"dtype must be np.float64 or np.float32, got {dtype}")
+        _require(0 <= leak <= 1, f"{leak = } must be from 0 to 1")
+        _require(0 <= dropout < 1, f"{dropout = } must be in [0, 1), it is 1 - keep_prob")
+        _check_choice("dtype", np.dtype(dtype).name, ("float64", "float32"))
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.output_size = output_size
         self.activation = activation
-        # A Python float, because an np.float64 would turn float32 arrays into float64.
+        # A float32 array times a Python float is float32, but times an np.float64 it is float64.
         self.leak = float(leak)
         self.dropout = dropout
         self.criterion = criterion
-        self.dtype = dtype
+        self.dtype = np.dtype(dtype)
+        # default_rng makes a Generator of a seed, and returns a Generator as it is.
         self.rng = None if rng is None else np.random.default_rng(rng)
         self.params = {
             "W1": self._initial_weights(input_size, hidden_size, std),
@@ -274,9 +286,10 @@ class TwoLayerNet:
             _check_choice("std", std, named)
             std = named[std]
         if std == 0:
-            # Draw nothing, so that `load`, which uses "zeros", leaves numpy's generator as it was.
+            # Zeros need no draw. So `load`, which fills a net of zeros, leaves numpy's global
+            # generator as it was.
             return np.zeros((fan_in, fan_out), self.dtype)
-        W = std * self._generator().standard_normal((fan_in, fan_out))
+        W = self._generator().normal(0, std, (fan_in, fan_out))
         return W.astype(self.dtype)
 
     def _generator(self):
@@ -287,8 +300,7 @@ class TwoLayerNet:
 
     def _parameters(self):
         """W1, b1, W2, b2, converted to the net's dtype if arrays of another were assigned."""
-        names = ("W1", "b1", "W2", "b2")
-        return [np.asarray(self.params[name], self.dtype) for name in names]
+        return [np.asarray(self.params[name], self.dtype) for name in PARAMS]
 
     def loss(self, X, y=None, reg=0.0, *, rng=None):
         """The scores of X or, given labels, the loss and its gradients.
@@ -298,41 +310,38 @@ class TwoLayerNet:
         rng: int or Generator that draws the dropout mask of this call, instead of the net's own.
 
         Returns scores (N, C), with nothing dropped, if y is None; otherwise (loss, grads), a float
-        and a dict keyed and shaped like `params`. Raises ValueError for X or y that do not fit.
+        and a dict keyed and shaped like `params`. Raises ValueError for X or y that do not fit,
+        FloatingPointError for scores or a loss that are not finite.
         """
         X = self._check_X(X)
-        reg = float(reg)  # see `leak` in __init__
-        # An overflow is visible as inf or nan in the result, so numpy need not warn as well.
+        reg = float(reg)  # not np.float64, which would turn float32 arrays into float64
+        # An overflow ends in the errors below, so numpy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
             if y is None:
                 _, _, S = self._forward(X, M=1)
+                _check_overflow("a score", S, X)
                 return S
-            y = self._check_y(y, len(X))
+            y = self._check_y(y, X)
             M = self._dropout_mask(len(X), rng)
             F, A, S = self._forward(X, M)
             loss, dS = CRITERIA[self.criterion](S, y)
             loss = float(loss) + self._penalty(reg)
-            grads = self._backward(X, M, F, A, dS, reg)
-        if not math.isfinite(loss):
-            # If X has NaN or infinite values, raise ValueError, else return the loss as it is.
-            # X is not checked in every call, because that takes time.
-            _check_finite("X", X)
-        return loss, grads
+            _check_overflow("the loss", loss, X)
+            return loss, self._backward(X, M, F, A, dS, reg)
 
     def _dropout_mask(self, N, rng):
         """M (N, H), 0 where a hidden unit is dropped, else 1 / (1 - dropout); 1 without dropout."""
         if self.dropout == 0:
             return 1
         rng = self._generator() if rng is None else np.random.default_rng(rng)
-        kept = rng.random((N, self.hidden_size)) >= self.dropout
-        return (kept / (1 - self.dropout)).astype(self.dtype)
+        stays = rng.random((N, self.hidden_size)) >= self.dropout
+        return (stays / (1 - self.dropout)).astype(self.dtype)
 
     def _forward(self, X, M):
         """F (N, H), the hidden units A (N, H) and the scores S (N, C) of X (N, D)."""
         W1, b1, W2, b2 = self._parameters()
         f, _ = ACTIVATIONS[self.activation]
-        Z = X @ W1
-        Z += b1
+        Z = X @ W1 + b1
         F = f(Z, self.leak)
         A = F * M
         S = A @ W2 + b2
@@ -342,14 +351,15 @@ class TwoLayerNet:
         """The gradients, with the keys and shapes of `params`."""
         W1, b1, W2, b2 = self._parameters()
         _, slope = ACTIVATIONS[self.activation]
+        ones = np.ones(len(X), self.dtype)  # ones @ dS is dS.sum(axis=0), but faster
         dW2 = A.T @ dS
         dW2 += 2 * reg * W2
-        db2 = dS.sum(axis=0).reshape(b2.shape)  # (C,), or (1, C) as some courses have it
+        db2 = (ones @ dS).reshape(b2.shape)  # (C,), or (1, C) as some courses have it
         dA = dS @ W2.T
         dZ = dA * M * slope(F, self.leak)
         dW1 = X.T @ dZ
         dW1 += 2 * reg * W1
-        db1 = dZ.sum(axis=0).reshape(b1.shape)
+        db1 = (ones @ dZ).reshape(b1.shape)
         return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
 
     def _penalty(self, reg):
@@ -357,23 +367,14 @@ class TwoLayerNet:
         W1, _, W2, _ = self._parameters()
         return reg * float(np.vdot(W1, W1) + np.vdot(W2, W2))
 
-    def _scores(self, X):
-        """The scores of X, or an error if they are not finite."""
-        # Without y, `loss` gives scores. Not _forward, as a subclass may override `loss`.
-        S = self.loss(X)
-        if not np.isfinite(S).all():
-            _check_finite("X", np.asarray(X))
-            _check_overflow("a score", S)
-        return S
-
     def predict(self, X):
         """Labels (N,) of X, (N, D) or (N, ...): the class with the highest score."""
-        return self._scores(X).argmax(axis=1)
+        return self.loss(X).argmax(axis=1)
 
     def accuracy(self, X, y):
         """The share, 0 to 1, of the rows of X whose predicted label is the one in y (N,)."""
-        predicted = self.predict(X)
-        return float(np.mean(predicted == self._check_y(y, len(predicted))))
+        y = self._check_y(y, X)
+        return float(np.mean(self.predict(X) == y))
 
     def evaluate(self, X, y):
         """The loss of X, y (of the data alone: no penalty, no dropout) and the accuracy, 0 to 1.
@@ -381,9 +382,10 @@ class TwoLayerNet:
         `train` takes its validation figures from here. A subclass whose `loss` computes another
         loss should override `evaluate` as well.
         """
-        S = self._scores(X)
-        y = self._check_y(y, len(S))
+        y = self._check_y(y, X)
+        S = self.loss(X)
         loss, _ = CRITERIA[self.criterion](S, y)
+        _check_overflow("the loss", loss, X)
         return float(loss), float(np.mean(S.argmax(axis=1) == y))
 
     def train(
@@ -414,8 +416,9 @@ class TwoLayerNet:
             epoch; or a function that is given the progress of training, a number from 0 to 1, and
             returns the rate, which is not multiplied by learning_rate_decay then.
         num_iters: the number of steps, 100 by default. Each step takes batch_size rows drawn with
-            replacement. An epoch is N // batch_size steps; as in the assignment of Stanford's
-            course cs231n, the very first step counts as the end of an epoch, too.
+            replacement. An epoch is N // batch_size steps, but the very first step counts as an
+            epoch by itself, as in the assignment of Stanford's course cs231n: if N // batch_size
+            is 5, epochs end with steps 1, 6, 11 and so on, and step 2 already has a lower rate.
         epochs: to be given instead of num_iters: the number of passes over all rows. The rows are
             shuffled anew for each epoch; its last batch may be short.
         verbose: print the loss every 100 steps or, with epochs, a line an epoch.
@@ -445,54 +448,58 @@ class TwoLayerNet:
         what they were. Warns if nothing was learned.
         """
         # Check all that was given before anything is changed.
-        _check_numbers(learning_rate, learning_rate_decay, reg, num_iters, epochs, batch_size)
-        if resume and checkpoint is None:
-            raise ValueError("resume=True needs checkpoint, the file to continue from")
+        _check_rates(learning_rate, learning_rate_decay, reg)
+        _require(checkpoint is not None or not resume, "resume=True needs checkpoint, a file")
         update = _update_rule(optimizer, options)
         row_shape = np.shape(X)[1:]  # for `augment`; the next line flattens the rows
-        X, y = self._check_data(X, y, "X", "y")
-        X_val, y_val = self._check_data(X_val, y_val, "X_val", "y_val")
-        self._check_params()
+        X = self._check_X(X)
+        y = self._check_y(y, X)
+        X_val = self._check_X(X_val, "X_val")
+        y_val = self._check_y(y_val, X_val, "y_val")
+        _check_finite("X", X)
+        _check_finite("X_val", X_val)
+        steps, epoch_steps = _count_steps(len(X), num_iters, epochs, batch_size)
+        # Update rules change arrays in place, so lists and arrays of another dtype that were
+        # assigned to params are replaced by converted ones here. All others remain in place.
+        self.params.update(zip(PARAMS, self._parameters(), strict=True))
 
         # Prepare what the loop below reads and changes.
-        steps, epoch_steps = _count_steps(len(X), num_iters, epochs, batch_size)
         rng = self._generator()
-        self.history = {name: [] for name in HISTORY}
-        states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}  # the update rule's, of each
-        # The parameters to end with: the best so far with keep_best. Empty means: keep the last.
-        params_at_end = {}
+        history = self.history = {name: [] for name in HISTORY}
+        # kept["W1"] and so on are the `state` dicts of the update rule; kept["best"] holds the best
+        # parameters so far, with keep_best.
+        kept = {"W1": {}, "b1": {}, "W2": {}, "b2": {}, "best": {}}
         stopped = False  # becomes True when the callback returns True
-        if checkpoint is not None:
-            # Lines that say what net, data and options the checkpoint is of: they must be the same
-            # when training is resumed. `_resume` sets the generator, and fills params, history,
-            # states and params_at_end.
+        if checkpoint is not None:  # these lines can be skipped on a first reading
+            # Net, data and options as lines of text. Those in the checkpoint must be the same when
+            # training is resumed. `_resume` sets the generator, and fills params, history, kept.
             settings = self._describe(X, y, X_val, y_val)
-            settings += [f"learning_rate {_text_of(learning_rate)}"]
-            settings += [f"learning_rate_decay {learning_rate_decay}", f"reg {reg}"]
-            settings += [f"batch_size {batch_size}", f"epochs given: {epochs is not None}"]
-            settings += [f"optimizer {_text_of(optimizer)}", f"options {options}"]
-            settings += [f"augment {_text_of(augment)}", f"keep_best {keep_best}"]
-            if resume and os.path.exists(checkpoint):
-                stopped = self._resume(checkpoint, settings, states, params_at_end)
-            self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
-        steps_done = len(self.history["loss_history"])  # above 0 after a resume
-        best_acc = max(self.history["val_acc_history"], default=-1)
+            settings += [f"learning_rate = {_text_of(learning_rate)}"]
+            settings += [f"{learning_rate_decay = }", f"{reg = }", f"{batch_size = }"]
+            settings += [f"epochs given: {epochs is not None}", f"{keep_best = }"]
+            settings += [f"optimizer = {_text_of(optimizer)}", f"{options = }"]
+            settings += [f"augment = {_text_of(augment)}"]
+            if resume and pathlib.Path(checkpoint).exists():
+                stopped = self._resume(checkpoint, settings, kept)
+            self._write_checkpoint(checkpoint, settings, kept, stopped)
         params_before = copy.deepcopy(self.params)
 
         try:
-            for it in range(steps_done, steps):
+            # After a resume the history has an entry for each step that was done already.
+            for it in range(len(history["loss_history"]), steps):
                 if stopped:
                     break
-                epochs_done = len(self.history["step_history"])
+                epochs_done = len(history["step_history"])  # it has one entry an epoch
                 rate = _rate(learning_rate, it / steps, learning_rate_decay, epochs_done)
 
                 # Draw the rows of the batch.
+                i = it % epoch_steps
                 if epochs is None:
                     rows = rng.choice(len(X), batch_size)
-                    epoch_ends = it % epoch_steps == 0  # at step 0, too: see num_iters
+                    epoch_ends = i == 0  # in the very first step, too: see num_iters
                 else:
-                    i = it % epoch_steps
-                    if i == 0:  # right after a resume, too: checkpoints are of whole epochs
+                    if i == 0:
+                        # Resumed trainings begin here, too: checkpoints are of whole epochs.
                         order = rng.permutation(len(X))
                     rows = order[i * batch_size : (i + 1) * batch_size]
                     epoch_ends = i == epoch_steps - 1
@@ -502,83 +509,83 @@ class TwoLayerNet:
 
                 # Take a step: move all parameters against their gradients.
                 loss, grads = self.loss(X_batch, y[rows], reg)
-                _check_overflow("the loss", loss)
-                self.history["loss_history"].append(loss)
+                self._record(loss=loss)
                 for name, w in self.params.items():
-                    update(w, grads[name], states[name], rate, **options)
+                    update(w, grads[name], kept[name], rate, **options)
                 if verbose and epochs is None and it % 100 == 0:
                     print(f"iteration {it} / {steps}: loss {loss:f}")
 
                 # Validate at the end of each epoch, and of training.
                 if epoch_ends or it + 1 == steps:
                     val_loss, val_acc = self.evaluate(X_val, y_val)
-                    _check_overflow("the validation loss", val_loss)
-                    if keep_best and val_acc > best_acc:
-                        best_acc = val_acc
-                        params_at_end.update(copy.deepcopy(self.params))
+                    # val_acc is not in the history yet; -1 stands for an empty one
+                    if keep_best and val_acc > max(history["val_acc_history"], default=-1):
+                        kept["best"].update(copy.deepcopy(self.params))
                 if epoch_ends:
                     # slice(n) means :n, the first n rows
                     sample = rows if epochs is None else slice(len(X_val))
                     train_acc = self.accuracy(X[sample], y[sample])
-                    self._record_epoch(train_acc, val_acc, val_loss, self._penalty(reg), rate)
+                    self._record(train_acc=train_acc, val_acc=val_acc, val_loss=val_loss)
+                    self._record(penalty=self._penalty(reg), learning_rate=rate, step=it + 1)
                     if verbose and epochs is not None:
-                        self._print_epoch(epochs)
+                        accuracies = f"train acc {train_acc:.4f}, val acc {val_acc:.4f}"
+                        print(f"epoch {epochs_done + 1} / {epochs}: loss {loss:f}, {accuracies}")
                     if callback is not None:
-                        stopped = _is_true(callback(self, self.history))
+                        answer = callback(self, history)
+                        # A number that a callback happens to return does not end training.
+                        stopped = answer is True or answer is np.True_
                     if checkpoint is not None:
-                        self._write_checkpoint(checkpoint, settings, states, params_at_end, stopped)
+                        self._write_checkpoint(checkpoint, settings, kept, stopped)
         except FloatingPointError as error:
-            params_at_end = params_before  # `finally` puts them back
+            kept["best"] = params_before  # no later ones are worth keeping
             raise FloatingPointError(f"step {it} of {steps}, rate {rate:g}: {error}") from None
-        finally:  # in every case, also after Ctrl-C; an empty params_at_end changes nothing
-            self._set_params(params_at_end)
+        finally:
+            # kept["best"] holds, after an overflow, the parameters from before training, and
+            # otherwise, also after Ctrl-C, the best ones. It is empty without keep_best.
+            self._set_params(kept["best"])
         self._warn_if_nothing_was_learned(y, reg)
-        return self.history
+        return history
 
-    def _record_epoch(self, train_acc, val_acc, val_loss, penalty, rate):
-        self.history["train_acc_history"].append(train_acc)
-        self.history["val_acc_history"].append(val_acc)
-        self.history["val_loss_history"].append(val_loss)
-        self.history["penalty_history"].append(penalty)
-        self.history["learning_rate_history"].append(rate)
-        self.history["step_history"].append(len(self.history["loss_history"]))
+    def _set_params(self, arrays):
+        """Copy those of W1, b1, W2, b2 that are in the dict `arrays` into the net's own."""
+        for name, w in self.params.items():
+            if name in arrays:
+                w[...] = arrays[name]
 
-    def _print_epoch(self, epochs):
-        done = len(self.history["step_history"])
-        last = {name: values[-1] for name, values in self.history.items()}
-        accuracies = (
-            f"train acc {last['train_acc_history']:.4f}, val acc {last['val_acc_history']:.4f}"
-        )
-        print(f"epoch {done} / {epochs}: loss {last['loss_history']:f}, {accuracies}")
-
-    def _set_params(self, params):
-        """Copy the numbers in `params` into the net's own arrays."""
-        for name, w in params.items():
-            self.params[name][...] = w
+    def _record(self, **values):
+        """Append each value to the list of its name in the history."""
+        for name, value in values.items():
+            self.history[f"{name}_history"].append(value)
 
     def _warn_if_nothing_was_learned(self, y, reg):
-        """Warn if the loss ended well above where it began, or if it is still that of guessing."""
+        """Warn if the loss ended well above its beginning, or the net is no better than a guess."""
         losses = self.history["loss_history"]
         if len(losses) < 50:
             return  # too short to tell
         began = losses[0]
         tenth = len(losses) // 10
         ended = np.mean(losses[-tenth:])
-        # A net that guesses ignores X and gives each class its share of the labels as probability.
-        # Such a P is the softmax of the scores log(share); 1e-9 avoids log(0).
+        # A guess ignores X and gives each class its share of the labels as probability. The scores
+        # log(share), the same in all rows, do that: exp(log(share)) = share, and the shares sum
+        # to 1. 1e-9 avoids log(0).
         shares = np.bincount(y, minlength=self.output_size) / len(y)
-        S = np.tile(np.log(shares + 1e-9), (len(y), 1))
-        guessing, _ = CRITERIA[self.criterion](S, y)
-        data_loss = ended - self._penalty(reg)
-        if ended > 2 * began and ended > guessing:
+        S = np.tile(np.log(shares + 1e-9), (len(y), 1))  # this row, len(y) times
+        guess, _ = CRITERIA[self.criterion](S, y)
+        data_loss = ended - self._penalty(reg)  # as the loss of a guess has no penalty
+        seen = f"the loss went from {began:.6g} to {ended:.6g}; a guess has {guess:.6g}"
+        # With `ended > guess`, as a net that was good before may begin so low that twice as much is
+        # still good. shares.max() is the accuracy of always naming the most frequent class. The
+        # limits 2, 0.99 and 1.5 are rules of thumb.
+        if ended > 2 * began and ended > guess:
             advice = "a smaller learning rate, std='he', or X nearer to 0 (pixels / 255)"
-        elif abs(data_loss - guessing) < 0.01 * guessing:
-            advice = "std='he', a higher rate, optimizer='momentum' or more steps"
+            problem = "the steps were too large"
+        elif data_loss > 0.99 * guess and self.history["val_acc_history"][-1] < 1.5 * shares.max():
+            advice = "std='he', a rate 10 times larger or smaller, X nearer to 0, a smaller reg"
+            problem = "nothing was learned"
         else:
             return
-        seen = f"the loss went from {began:.6g} to {ended:.6g}; guessing has {guessing:.6g}"
         # stacklevel 3: the warning names the line that called `train`
-        warnings.warn(f"nothing was learned: {seen}. Try {advice}", stacklevel=3)
+        warnings.warn(f"{problem}: {seen}. Try {advice}", stacklevel=3)
 
     # ---- What students do wrong gets an error that says what to do.
 
@@ -586,46 +593,39 @@ class TwoLayerNet:
         """X as rows (N, D) in the net's dtype; copied only if it is not so already."""
         X = np.asarray(X)
         D = self.input_size
-        # X[:1] is the first row. Of an empty X it has size 0, so that is an error, too.
-        if X.ndim == 0 or X[:1].size != D:
-            hint = "give one row as x[None], a new image as data.transform(image)"
-            raise ValueError(f"{name} must be (N, {D}), got {X.shape}; {hint}")
+        if len(X) == 0 or X[0].size != D:
+            raise ValueError(
+                f"{name} must be (N, {D}), got {X.shape}; give one row as x[None], "
+                "a new image as data.transform(image) if data is a Dataset of data_utils"
+            )
         X = X.reshape(len(X), D)
-        # With other memory layouts each product would be slower or make a copy.
+        # For speed: an array with an unusual layout in memory would be copied in each product.
+        # np.require copies it once; others it returns as they are.
         return np.require(X, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
-    def _check_y(self, y, N, name="y"):
-        """y as an array (N,) of integers 0..C-1."""
-        y = np.asarray(y)
+    def _check_y(self, y, X, name="y"):
+        """y as an array (N,) of integers 0..C-1, one for each of the N rows of X."""
+        y = np.ascontiguousarray(y)  # contiguous for zlib.crc32, which checkpoints use
+        N = len(X)
         C = self.output_size
         if y.shape != (N,):
-            fix = f"use {name}.ravel() for (N, 1), {name}.argmax(axis=1) for one-hot rows"
-            raise ValueError(f"{name} must have shape ({N},), got {y.shape}; {fix}")
+            raise ValueError(
+                f"{name} must have shape ({N},), got {y.shape}; "
+                f"use {name}.ravel() for (N, 1), {name}.argmax(axis=1) for one-hot rows"
+            )
         if y.dtype.kind not in "iu":
-            fix = f"{name}.astype(int), for names np.unique({name}, return_inverse=True)[1]"
-            raise ValueError(f"{name} must hold integers, got {y.dtype}; use {fix}")
+            raise ValueError(
+                f"{name} must hold integers, got {y.dtype}; "
+                f"use {name}.astype(int), for names np.unique({name}, return_inverse=True)[1]"
+            )
         if y.min() < 0 or y.max() >= C:
-            hint = "the first label is 0, and output_size is the number of classes"
-            found = f"{y.min()}..{y.max()}"
-            raise ValueError(f"{name} must be in 0..{C - 1}, got {found}; {hint}")
-        # Contiguous, as zlib.crc32, which checkpoints use, needs it.
-        return np.ascontiguousarray(y)
+            raise ValueError(
+                f"{name} must be in 0..{C - 1}, got {y.min()}..{y.max()}; "
+                "the first label is 0, and output_size is the number of classes"
+            )
+        return y
 
-    def _check_data(self, X, y, X_name, y_name):
-        X = self._check_X(X, X_name)
-        y = self._check_y(y, len(X), y_name)
-        _check_finite(X_name, X)
-        return X, y
-
-    def _check_params(self):
-        """See that the parameters are arrays of the net's dtype, and finite."""
-        names = ("W1", "b1", "W2", "b2")
-        for name, w in zip(names, self._parameters(), strict=True):
-            _check_finite(name, w)
-            # The same array as before, unless a list or another dtype was assigned.
-            self.params[name] = w
-
-    # ---- Files. This part can be skipped on a first reading.
+    # ---- Files. Up to the helpers at the end, this can be skipped on a first reading.
 
     def save(self, path):
         """Write parameters and options (not rng) to the file `path`, for load or np.load (.npz)."""
@@ -633,14 +633,13 @@ class TwoLayerNet:
 
     def _contents(self):
         """The options and parameters that a file holds, by name."""
-        contents = {
+        return {
             "activation": self.activation,
             "leak": self.leak,
             "dropout": self.dropout,
             "criterion": self.criterion,
+            **self.params,
         }
-        contents.update(self.params)
-        return contents
 
     @classmethod
     def load(cls, path):
@@ -650,50 +649,50 @@ class TwoLayerNet:
         class's default options. Raises ValueError naming a file that is damaged or does not fit.
         """
         arrays = _read_npz(path)
+        for name in PARAMS:
+            _require(name in arrays, f"{path} has no {name}, only {list(arrays)}")
         try:
             D, H = arrays["W1"].shape
             C = arrays["b2"].size
-            # The smallest dtype that holds both: float32 for float32, float64 for float64.
+            # float32 or float64, whichever can hold the numbers of W1.
             options = {"dtype": np.promote_types(arrays["W1"].dtype, np.float32)}
             for name in ("activation", "leak", "dropout", "criterion"):
                 if name in arrays:
-                    options[name] = arrays[name].item()
+                    options[name] = arrays[name].item()  # np.savez had made an array of it
             net = cls(D, H, C, "zeros", **options)
             for name, w in net.params.items():
-                found = arrays[name]
-                if name in ("b1", "b2"):
-                    found = found.ravel()  # they may have been (1, H) and (1, C)
-                if found.shape != w.shape:
-                    raise ValueError(f"{name} has shape {found.shape}, not {w.shape}")
-                w[...] = found
-        except (KeyError, TypeError, ValueError) as error:
+                new = arrays[name]
+                _require(new.size == w.size, f"{name} has shape {new.shape}, not {w.shape}")
+                w[...] = new  # (1, H) fits into (H,)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a net that fits: {error}") from error
         return net
 
     def _describe(self, X, y, X_val, y_val):
         """A line for each thing of net and data that must be the same to resume a training."""
         return [
-            f"input_size {self.input_size}",
-            f"hidden_size {self.hidden_size}",
-            f"output_size {self.output_size}",
-            f"activation {self.activation}",
-            f"leak {self.leak}",
-            f"dropout {self.dropout}",
-            f"criterion {self.criterion}",
-            f"dtype {self.dtype}",
-            f"generator {self._generator_state()['bit_generator']}",
-            f"checksum of X {zlib.crc32(X)}",
-            f"checksum of y {zlib.crc32(y)}",
-            f"checksum of X_val {zlib.crc32(X_val)}",
-            f"checksum of y_val {zlib.crc32(y_val)}",
+            f"input_size = {self.input_size}",
+            f"hidden_size = {self.hidden_size}",
+            f"output_size = {self.output_size}",
+            f"activation = {self.activation}",
+            f"leak = {self.leak}",
+            f"dropout = {self.dropout}",
+            f"criterion = {self.criterion}",
+            f"dtype = {self.dtype}",
+            f"generator = {self._generator_state()['bit_generator']}",
+            f"checksum of X = {zlib.crc32(X)}",
+            f"checksum of y = {zlib.crc32(y)}",
+            f"checksum of X_val = {zlib.crc32(X_val)}",
+            f"checksum of y_val = {zlib.crc32(y_val)}",
         ]
 
     def _generator_state(self):
+        """The generator's state, a dict; its 'bit_generator' is the name of the algorithm."""
         if self.rng is None:
             return np.random.get_state(legacy=False)
         return self.rng.bit_generator.state
 
-    def _write_checkpoint(self, path, settings, states, params_at_end, stopped):
+    def _write_checkpoint(self, path, settings, kept, stopped):
         """Write all that `_resume` needs, and what `load` needs."""
         training = {
             "settings": settings,
@@ -704,39 +703,35 @@ class TwoLayerNet:
         arrays = self._contents()
         # json calls `default` for what it does not know: here numpy's arrays and numbers.
         arrays["training"] = json.dumps(training, default=lambda array: array.tolist())
-        for name, state in states.items():
-            for key, value in state.items():
-                arrays[f"state {name} {key}"] = value
-        for name, w in params_at_end.items():
-            arrays[f"best {name}"] = w
+        for name, values in kept.items():
+            for key, value in values.items():
+                arrays[f"{name} {key}"] = value  # such as "W1 v" and "best W1"
         _write_npz(path, arrays)
 
-    def _resume(self, path, settings, states, params_at_end):
+    def _resume(self, path, settings, kept):
         """Take all from a checkpoint; return whether the callback had ended that training."""
         arrays = _read_npz(path)
-        if "training" not in arrays:
-            raise ValueError(f"{path} is no checkpoint of train; give another file")
+        _require("training" in arrays, f"{path} is no checkpoint of train; give another file")
         training = json.loads(arrays["training"].item())
         for then, now in zip(training["settings"], settings, strict=True):
-            if then != now:
-                fix = "give the same, another checkpoint, or resume=False to begin anew"
-                raise ValueError(f"{path} is of a training with {then}, not {now}; {fix}")
+            _require(
+                then == now,
+                f"{path} is of a training with {then}, not {now}; "
+                "give the same, another checkpoint, or resume=False to begin anew",
+            )
+        # numpy takes this state from JSON as it is, with lists for arrays.
         if self.rng is None:
             np.random.set_state(training["generator"])
         else:
             self.rng.bit_generator.state = training["generator"]
         self.history.update(training["history"])
-        for name, w in self.params.items():
-            w[...] = arrays[name]
-        for entry, value in arrays.items():  # such as "W1", "best W1", "state W1 v"
-            kind, _, name = entry.partition(" ")
-            if kind == "best":
-                params_at_end[name] = value
-            if kind == "state":
-                name, _, key = name.partition(" ")
+        self._set_params(arrays)
+        for entry, value in arrays.items():
+            if " " in entry:
+                name, key = entry.split(" ", maxsplit=1)
                 if value.ndim == 0:
                     value = value.item()  # a number, such as Adam's t
-                states[name][key] = value
+                kept[name][key] = value
         return training["stopped"]
 
 
@@ -750,88 +745,87 @@ def _text_of(value):
     return value
 
 
-def _is_true(answer):
-    """Whether a callback's answer ends training: only True does, not 1 or another number.
-
-    So a callback may be a lambda that calls file.write("."), which returns a number.
-    """
-    return answer is True or answer is np.True_
+def _require(condition, message):
+    if not condition:
+        raise ValueError(message)
 
 
 def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
+    _require(value in choices, f"{name} = {value!r} must be one of {list(choices)}")
 
 
-def _check_finite(name, array):
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite values")
+def _check_finite(name, X):
+    _require(np.isfinite(X).all(), f"{name} has NaN or infinite values")
 
 
-def _check_overflow(name, value):
+def _check_overflow(name, value, X):
+    """Raise an error if the value, which was computed from X, is not finite."""
     if not np.isfinite(value).all():
-        advice = "try a smaller rate or std, or X nearer to 0 (pixels / 255)"
-        raise FloatingPointError(f"{name} is not finite: {advice}")
+        _check_finite("X", X)
+        raise FloatingPointError(
+            f"{name} is not finite: try a smaller rate or std, or X nearer to 0 (pixels / 255)"
+        )
 
 
-def _check_numbers(learning_rate, learning_rate_decay, reg, num_iters, epochs, batch_size):
-    # "not x > 0" is true of nan as well
-    if not callable(learning_rate) and not learning_rate > 0:
-        raise ValueError(f"learning_rate must be > 0, got {learning_rate}")
-    if not 0 < learning_rate_decay <= 1:
-        raise ValueError(f"learning_rate_decay must be in (0, 1], got {learning_rate_decay}")
-    if not reg >= 0:
-        raise ValueError(f"reg must be >= 0, got {reg}")
-    if num_iters is not None and epochs is not None:
-        raise ValueError("give num_iters or epochs, not both")
-    counts = {"num_iters": num_iters, "epochs": epochs, "batch_size": batch_size}
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
-
-
-def _update_rule(optimizer, options):
-    """The function that is meant by `optimizer`."""
-    if callable(optimizer):
-        return optimizer
-    _check_choice("optimizer", optimizer, OPTIMIZERS)
-    update = OPTIMIZERS[optimizer]
-    signature = inspect.signature(update)
-    for name, value in options.items():
-        if name not in signature.parameters:
-            raise ValueError(f"{name!r} is no option of train or {optimizer!r}, {signature}")
-        # momentum, rho, beta1 and beta2 say what share of the past a rule keeps; eps is no share.
-        if name != "eps" and not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1), got {value}")
-    return update
+def _check_rates(learning_rate, learning_rate_decay, reg):
+    _require(callable(learning_rate) or learning_rate > 0, f"{learning_rate = } must be > 0")
+    _require(0 < learning_rate_decay <= 1, f"{learning_rate_decay = } must be in (0, 1]")
+    _require(reg >= 0, f"{reg = } must be >= 0")
 
 
 def _rate(learning_rate, progress, decay, epochs_done):
     """The learning rate of a step."""
-    if callable(learning_rate):
-        return float(learning_rate(progress))
-    return float(learning_rate * decay**epochs_done)
+    if not callable(learning_rate):
+        return float(learning_rate * decay**epochs_done)
+    rate = float(learning_rate(progress))
+    _require(rate >= 0, f"learning_rate({progress}) is {rate}, and must be >= 0")
+    return rate
+
+
+def _update_rule(optimizer, options):
+    """The function that is meant by `optimizer`; it must accept the options."""
+    update = optimizer
+    if not callable(optimizer):
+        _check_choice("optimizer", optimizer, OPTIMIZERS)
+        update = OPTIMIZERS[optimizer]
+    signature = inspect.signature(update)
+    # `bind` calls nothing, but fails as a call would; None stands for w, g, state, learning_rate.
+    try:
+        signature.bind(None, None, None, None, **options)
+    except TypeError as error:  # such as "got an unexpected keyword argument 'momentum'"
+        raise ValueError(
+            f"train {error}; besides its own options there are those of {optimizer!r}, {signature}"
+        ) from None
+    for name, value in options.items():
+        if optimizer in OPTIMIZERS and name != "eps":
+            _require(0 <= value < 1, f"{name} must be in [0, 1), got {value}")
+    return update
 
 
 def _count_steps(N, num_iters, epochs, batch_size):
     """The number of steps in all, and in an epoch."""
-    if epochs is None:
-        steps = 100 if num_iters is None else num_iters
-        return steps, max(N // batch_size, 1)
-    epoch_steps = math.ceil(N / batch_size)
-    return epochs * epoch_steps, epoch_steps
+    _require(batch_size >= 1, f"{batch_size = } must be at least 1")
+    _require(num_iters is None or epochs is None, "give num_iters or epochs, not both")
+    if epochs is not None:
+        _require(epochs >= 1, f"{epochs = } must be at least 1")
+        epoch_steps = math.ceil(N / batch_size)
+        return epochs * epoch_steps, epoch_steps
+    if num_iters is None:
+        num_iters = 100
+    _require(num_iters >= 1, f"{num_iters = } must be at least 1")
+    return num_iters, max(N // batch_size, 1)
 
 
 def _write_npz(path, arrays):
     """np.savez, but the file at `path` stays as it is until the new one is whole."""
-    part = f"{path}.{uuid.uuid4().hex}.part"
+    # The name is unique, as two programs may write to the same path.
+    part = pathlib.Path(f"{path}.{uuid.uuid4().hex}.part")
     try:
-        with open(part, "xb") as file:
+        with part.open("xb") as file:
             np.savez(file, **arrays)
-        os.replace(part, path)
+        part.replace(path)
     finally:
-        if os.path.exists(part):
-            os.remove(part)
+        part.unlink(missing_ok=True)  # it is still there if writing failed
 
 
 def _read_npz(path):

@@ -3,7 +3,6 @@
 import concurrent.futures
 import multiprocessing
 import os
-import re
 import signal
 
 import numpy as np
@@ -56,10 +55,10 @@ def interrupt_after(epochs):
     return callback
 
 
-def nesterov(w, g, state, learning_rate, mu=0.9):
+def nesterov(w, g, state, learning_rate, momentum=0.9):
     """An update rule of one's own, which remembers an array and a number."""
-    v = mu * state.get("last v", 0) - learning_rate * g
-    w += mu * v - learning_rate * g / (1 + state.get("steps", 0))
+    v = momentum * state.get("last v", 0) - learning_rate * g
+    w += momentum * v - learning_rate * g / (1 + state.get("steps", 0))
     state["last v"] = v
     state["steps"] = state.get("steps", 0) + 1
 
@@ -149,31 +148,20 @@ def test_training_goes_on_after_its_process_was_killed(path):
     assert_same_params(resumed.params, whole.params)
 
 
-@pytest.mark.parametrize("loop", ["epochs", "num_iters"])
-def test_longer_training_continues_what_a_shorter_one_began(loop, path):
-    whole = make_net()
-    train(whole, optimizer="momentum", **{loop: 8})
-    options = {"optimizer": "momentum", "checkpoint": path}
-    train(make_net(), **options, **{loop: 3})
-    longer = make_net(rng=9)
-    train(longer, resume=True, **options, **{loop: 8})
-    assert longer.history == whole.history
-    assert_same_params(longer.params, whole.params)
-
-
-def test_resuming_changes_the_parameters_in_place(path):
-    train(make_net(), epochs=1, checkpoint=path)
-    net = make_net(rng=9)
-    W1 = net.params["W1"]
-    train(net, epochs=2, checkpoint=path, resume=True)
-    assert net.params["W1"] is W1
+def test_training_and_resuming_change_the_parameters_in_place(path):
+    net = make_net()
+    before = dict(net.params)
+    options = {"keep_best": True, "checkpoint": path, "resume": True}
+    train(net, epochs=1, **options)
+    train(net, epochs=2, **options)
+    for name, w in before.items():
+        assert net.params[name] is w
 
 
 def test_without_resume_training_begins_anew(path):
-    train(make_net(), 0.1, epochs=2, checkpoint=path)
-    train(make_net(), 0.5, epochs=1, checkpoint=path)
-    history = train(make_net(), 0.5, epochs=1, checkpoint=path, resume=True)
-    assert history["learning_rate_history"] == [0.5]
+    train(make_net(), epochs=2, checkpoint=path)
+    history = train(make_net(), epochs=1, checkpoint=path)
+    assert history["step_history"] == [3]
 
 
 def test_resume_needs_a_checkpoint():
@@ -265,11 +253,8 @@ def test_the_checkpoint_is_written_before_the_first_step(path):
 def test_a_folder_that_is_not_there_is_an_error_before_the_first_step(resume, tmp_path):
     net = make_net()
     before = copy_params(net)
-    calls = []
-    options = {"augment": lambda X_batch, rng: calls.append(1), "resume": resume}
     with pytest.raises(FileNotFoundError, match="nosuch"):
-        train(net, checkpoint=tmp_path / "nosuch" / "c.npz", **options)
-    assert calls == []
+        train(net, checkpoint=tmp_path / "nosuch" / "c.npz", resume=resume)
     assert_same_params(net.params, before)
 
 
@@ -290,9 +275,12 @@ def refusal(net, path, arguments):
     return message
 
 
-def arguments():
-    data = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
-    return {"learning_rate": 0.25, "reg": 0.01, "batch_size": 20, "epochs": 1, **data}
+def arguments(**changed):
+    given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
+    given.update(learning_rate=0.25, reg=0.01, batch_size=20, epochs=1)
+    given.update(optimizer="momentum", momentum=0.5)
+    given.update(changed)
+    return given
 
 
 @pytest.fixture
@@ -303,97 +291,73 @@ def written(path):
 
 
 @pytest.mark.parametrize(
-    "name, value, words",
+    "changed, words",
     [
-        ("learning_rate", 0.5, ["learning_rate", "0.25", "0.5"]),
-        ("learning_rate", half_cosine, ["learning_rate", "0.25", "function"]),
-        ("learning_rate_decay", 0.8, ["learning_rate_decay", "0.95", "0.8"]),
-        ("reg", 0.5, ["reg", "0.01", "0.5"]),
-        ("batch_size", 9, ["batch_size", "20", "9"]),
-        ("optimizer", "adam", ["optimizer", "sgd", "adam"]),
-        ("optimizer", nesterov, ["optimizer", "sgd", "function"]),
-        ("augment", noise, ["augment", "None", "function"]),
-        ("keep_best", True, ["keep_best", "False", "True"]),
-        ("epochs", None, ["epochs", "True", "False"]),  # and so num_iters
-        ("X", X + 1, ["X"]),
-        ("y", 2 - y, ["y"]),
-        ("X_val", X[20:40], ["X_val"]),
-        ("y_val", y[20:40], ["y_val"]),
+        ({"learning_rate": 0.5}, "learning_rate = 0.25, not learning_rate = 0.5;"),
+        ({"learning_rate": half_cosine}, "learning_rate = 0.25, not learning_rate = a function;"),
+        (
+            {"learning_rate_decay": 0.8},
+            "learning_rate_decay = 0.95, not learning_rate_decay = 0.8;",
+        ),
+        ({"reg": 0.5}, "reg = 0.01, not reg = 0.5;"),
+        ({"batch_size": 9}, "batch_size = 20, not batch_size = 9;"),
+        ({"optimizer": nesterov}, "optimizer = momentum, not optimizer = a function;"),
+        ({"momentum": 0.75}, "{'momentum': 0.5}, not options = {'momentum': 0.75};"),
+        ({"augment": noise}, "augment = None, not augment = a function;"),
+        ({"keep_best": True}, "keep_best = False, not keep_best = True;"),
+        ({"epochs": None}, "epochs given: True, not epochs given: False;"),
+        ({"X": X + 1}, "checksum of X "),
+        ({"y": 2 - y}, "checksum of y "),
+        ({"X_val": X[20:40]}, "checksum of X_val "),
+        ({"y_val": y[20:40]}, "checksum of y_val "),
     ],
 )
-def test_another_argument_is_named_with_both_values(name, value, words, written):
-    changed = arguments()
-    changed[name] = value
-    message = refusal(make_net(), written, changed)
-    for word in words:
-        assert word in re.findall(r"[\w.]+", message)
-
-
-def test_another_option_of_the_optimizer_is_named_with_both_values(written):
-    changed = arguments()
-    changed["optimizer"] = "momentum"
-    make_net().train(checkpoint=written, momentum=0.5, **changed)
-    changed["momentum"] = 0.75
-    message = refusal(make_net(), written, changed)
-    for word in ("momentum", "0.5", "0.75"):
-        assert word in message
+def test_another_argument_is_named_with_both_values(changed, words, written):
+    assert words in refusal(make_net(), written, arguments(**changed))
 
 
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"hidden_size": 11}, ["hidden_size", "7", "11"]),
-        ({"activation": "tanh"}, ["activation", "relu", "tanh"]),
-        ({"leak": 0.5}, ["leak", "0.01", "0.5"]),
-        ({"dropout": 0.25}, ["dropout", "0.0", "0.25"]),
-        ({"criterion": "mse"}, ["criterion", "softmax", "mse"]),
-        ({"dtype": np.float32}, ["dtype", "float64", "float32"]),
-        ({"rng": None}, ["generator", "PCG64", "MT19937"]),
+        ({"hidden_size": 11}, "hidden_size = 7, not hidden_size = 11;"),
+        ({"activation": "tanh"}, "activation = relu, not activation = tanh;"),
+        ({"leak": 0.5}, "leak = 0.01, not leak = 0.5;"),
+        ({"dropout": 0.25}, "dropout = 0.0, not dropout = 0.25;"),
+        ({"criterion": "mse"}, "criterion = softmax, not criterion = mse;"),
+        ({"dtype": np.float32}, "dtype = float64, not dtype = float32;"),
+        ({"rng": None}, "generator = PCG64, not generator = MT19937;"),
     ],
 )
 def test_another_option_of_the_net_is_named_with_both_values(options, words, written):
-    message = refusal(make_net(**options), written, arguments())
-    for word in words:
-        assert word in message
+    assert words in refusal(make_net(**options), written, arguments())
 
 
 def test_of_several_differences_the_first_is_named(written):
-    """In the order of the signatures, whatever the order of a set would be in this process."""
     changed = arguments()
     changed["keep_best"] = True
     changed["reg"] = 0.5
     changed["learning_rate"] = 0.5
-    changed["augment"] = noise
-    changed["optimizer"] = "adam"
-    assert "learning_rate 0.25" in refusal(make_net(), written, changed)
-    assert "leak" in refusal(make_net(leak=0.5, criterion="mse", dropout=0.5), written, changed)
+    assert "learning_rate = 0.25" in refusal(make_net(), written, changed)
 
 
 def test_a_saved_net_is_not_taken_for_a_checkpoint(path):
     make_net().save(path)
     message = refusal(make_net(), path, arguments())
-    assert "no checkpoint" in message
+    assert "no checkpoint of train; give another file" in message
 
 
 # ---- Saved nets
 
 
-def test_a_saved_net_comes_back(tmp_path):
-    net = make_net(dtype=np.float32)
+def test_a_saved_net_comes_back_with_its_options(tmp_path):
+    options = {"activation": "leaky_relu", "leak": 0.2, "dropout": 0.3, "criterion": "mse"}
+    net = make_net(**options, dtype=np.float32)
     net.save(tmp_path / "any name")
     assert os.listdir(tmp_path) == ["any name"]
     back = TwoLayerNet.load(str(tmp_path / "any name"))
     assert_same_params(back.params, net.params)
-    assert np.array_equal(back.loss(X), net.loss(X))
-
-
-def test_a_saved_net_comes_back_with_its_options(path):
-    options = {"activation": "leaky_relu", "leak": 0.2, "dropout": 0.3, "criterion": "mse"}
-    make_net(**options, dtype=np.float32).save(path)
-    back = TwoLayerNet.load(path)
     for name, value in options.items():
         assert getattr(back, name) == value, name
-    assert (back.input_size, back.hidden_size, back.output_size) == (6, 7, 3)
     assert back.dtype == np.float32
     assert back.rng is None
 
@@ -423,14 +387,6 @@ def test_a_subclass_loads_nets_of_its_own_kind(path):
     assert type(Mine.load(path)) is Mine
 
 
-def test_a_checkpoint_can_be_loaded_as_a_net(path):
-    net = make_net(activation="tanh")
-    train(net, epochs=2, optimizer="adam", checkpoint=path)
-    back = TwoLayerNet.load(path)
-    assert_same_params(back.params, net.params)
-    assert back.activation == "tanh"
-
-
 def write_params(path, **changed):
     """A file of W1, b1, W2, b2 as others write it. None leaves an array out."""
     arrays = {"W1": np.ones((6, 7)), "b1": np.ones(7), "W2": np.ones((7, 3)), "b2": np.arange(3.0)}
@@ -449,23 +405,16 @@ def test_a_file_of_parameters_alone_is_a_net_with_the_default_options(path):
     assert net.dtype == np.float64
 
 
-def test_biases_in_a_file_may_be_rows(path):
-    write_params(path, b1=np.ones((1, 7)), b2=np.array([[0.0, 1.0, 2.0]]))
-    net = TwoLayerNet.load(path)
-    assert net.output_size == 3
-    assert net.loss(np.ones((1, 6))).tolist() == [[49, 50, 51]]
-
-
 @pytest.mark.parametrize("name", ["W1", "b1", "W2", "b2"])
 def test_an_array_that_is_missing_is_named(name, path):
     write_params(path, **{name: None})
-    with pytest.raises(ValueError, match=rf"file\.npz.*'{name}'"):
+    with pytest.raises(ValueError, match=rf"file\.npz has no {name}"):
         TwoLayerNet.load(path)
 
 
 @pytest.mark.parametrize(
     "name, shape",
-    [("W1", 42), ("W1", (7, 6)), ("b1", 6), ("b1", 1), ("W2", (6, 3)), ("W2", (1, 3)), ("b2", 7)],
+    [("W1", 42), ("W1", (7, 6)), ("b1", 1), ("W2", (1, 3)), ("b2", 7)],
 )
 def test_arrays_that_do_not_fit_name_their_file(name, shape, path):
     write_params(path, **{name: np.ones(shape)})
@@ -526,7 +475,7 @@ def test_a_flipped_byte_is_found_or_changes_nothing(read, path):
     assert found > len(places) / 2
 
 
-@pytest.mark.parametrize("content", [b"", b"W1, W2", b"\x80\x04K\x01."])  # the last: a pickle
+@pytest.mark.parametrize("content", [b"W1, W2", b"\x80\x04K\x01."])  # the last: a pickle
 @pytest.mark.parametrize("read", [load, resume])
 def test_files_of_another_kind_are_named(read, content, path):
     path.write_bytes(content)
@@ -592,8 +541,7 @@ def test_several_may_save_to_the_same_path(path, tmp_path):
     assert os.listdir(tmp_path) == ["file.npz"]
 
 
-@pytest.mark.parametrize("write", [make_net().save, write_checkpoint])
-def test_files_have_the_usual_permissions(write, path, tmp_path):
+def test_files_have_the_usual_permissions(path, tmp_path):
     (tmp_path / "usual").touch()
-    write(path)
+    make_net().save(path)
     assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode

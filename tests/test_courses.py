@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data_utils import load_dataset, one_hot_encode
+from data_utils import load_dataset
 from gradient_check import check_gradients
-from two_layer_net import TwoLayerNet, momentum, softmax
+from two_layer_net import TwoLayerNet, momentum
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_cs231n_cifar10_reaches_29_percent():
     assert 0.27 < net.accuracy(data.X_val, data.y_val) < 0.31
 
 
-# ---- SVHN homework: leaky ReLU, momentum, inputs of any shape
+# ---- SVHN homework: scores, loss and momentum as printed
 
 
 def svhn_net():
@@ -93,23 +93,14 @@ def svhn_data():
     return X, np.array([0, 5, 1, 4])
 
 
-def test_svhn_leaky_relu():
-    net = TwoLayerNet(1, 1, 1, "zeros", activation="leaky_relu")
-    net.params["W1"][...] = 1
-    net.params["W2"][...] = 1
-    x = np.linspace(-1.5, 1.5, 12)
-    expected = np.where(x > 0, x, 0.01 * x)
-    assert np.allclose(net.loss(x[:, None])[:, 0], expected, rtol=1e-15, atol=0)
-
-
 def test_svhn_scores():
     X, _ = svhn_data()
     scores = svhn_net().loss(X)
-    first = [-2.33876804, -1.92168925, -1.50461046, -1.08753166, -0.67045287, -0.25337408]
-    first.append(0.16370472)
-    last = [-0.03896506, 0.2862477, 0.61146047, 0.93667323, 1.261886, 1.58709876, 1.91231153]
-    assert np.abs(scores[0] - first).max() < 5e-9
-    assert np.abs(scores[-1] - last).max() < 5e-9
+    printed = [
+        [-2.33876804, -1.92168925, -1.50461046, -1.08753166, -0.67045287, -0.25337408, 0.16370472],
+        [-0.03896506, 0.2862477, 0.61146047, 0.93667323, 1.261886, 1.58709876, 1.91231153],
+    ]
+    assert np.abs(scores[[0, -1]] - printed).max() < 5e-9
 
 
 def test_svhn_loss():
@@ -118,110 +109,38 @@ def test_svhn_loss():
     assert loss == pytest.approx(2.4250083210516835, rel=1e-12, abs=0)
 
 
-def test_svhn_inputs_of_any_shape_are_flattened():
-    X, y = svhn_data()
-    net = svhn_net()
-    assert net.loss(X.reshape(4, 2, 1, 2), y)[0] == net.loss(X, y)[0]
-
-
 def test_svhn_momentum():
     w = np.linspace(-0.4, 0.6, 20).reshape(4, 5)
     g = np.linspace(-0.6, 0.4, 20).reshape(4, 5)
     state = {"v": np.linspace(0.6, 0.9, 20).reshape(4, 5)}
     momentum(w, g, state, 1e-3, momentum=0.9)
-    corners = [0, 1, -1]
-    assert np.abs(w.ravel()[corners] - [0.1406, 0.20738947, 1.4096]).max() < 5e-9
-    v = state["v"]
-    assert np.abs(v.ravel()[corners] - [0.5406, 0.55475789, 0.8096]).max() < 5e-9
+    assert np.abs(w.flat[[0, 1, -1]] - [0.1406, 0.20738947, 1.4096]).max() < 5e-9
+    assert np.abs(state["v"].flat[[0, 1, -1]] - [0.5406, 0.55475789, 0.8096]).max() < 5e-9
 
 
-def test_svhn_parameters_are_loaded_into_a_fresh_net(tmp_path):
-    X, y = svhn_data()
-    trained = svhn_net()
-    trained.train(X, y, X, y, learning_rate=1e-2, epochs=3, optimizer="momentum")
-    trained.save(tmp_path / "svhn.npz")
-    fresh = TwoLayerNet(4, 30, 7)
-    fresh.params.update(TwoLayerNet.load(tmp_path / "svhn.npz").params)
-    assert np.array_equal(fresh.loss(X), trained.loss(X))
-
-
-# ---- Momentum homework: mini-batch SGD with and without momentum
-
-
-def test_momentum_homework_gets_further_with_momentum(mnist):
-    of_net = {"std": 0.1, "activation": "tanh", "dropout": 0.1, "dtype": np.float32, "rng": 0}
-    options = {"learning_rate": 0.01, "reg": 1e-4, "epochs": 3, "batch_size": 50}
-    losses = {}
-    for optimizer in ("sgd", "momentum"):
-        net = TwoLayerNet(784, 50, 10, **of_net)
-        history = train(net, mnist, optimizer=optimizer, **options)
-        losses[optimizer] = history["val_loss_history"][-1]
-    assert losses["momentum"] < 0.8 * losses["sgd"]
-
-
-# ---- Keras-mimic homework: initializers, MSE, evaluate, RMSProp, Adam
+# ---- Homeworks on MNIST: momentum with dropout; mean squared error, RMSProp and Adam as in Keras
 
 
 @pytest.mark.parametrize(
-    "std, of_W1, of_W2",
+    "optimizer, learning_rate, activation, criterion, least",
     [
-        ("zeros", 0, 0),
-        ("normal", 1, 1),
-        ("xavier", (2 / 7) ** 0.5, (2 / 5) ** 0.5),
-        ("he", (2 / 4) ** 0.5, (2 / 3) ** 0.5),
-        (0.1, 0.1, 0.1),
+        ("momentum", 0.01, "tanh", "softmax", 0.88),  # "sgd" gets to 0.85 with these
+        ("sgd", 1.0, "relu", "mse", 0.85),
+        ("rmsprop", 2e-3, "leaky_relu", "mse", 0.9),
+        ("adam", 2e-3, "leaky_relu", "mse", 0.9),
     ],
 )
-def test_keras_initializers(std, of_W1, of_W2):
-    params = TwoLayerNet(4, 3, 2, std, rng=5).params
-    rng = np.random.default_rng(5)  # W1 is drawn first, then W2
-    assert np.array_equal(params["W1"], of_W1 * rng.standard_normal((4, 3)))
-    assert np.array_equal(params["W2"], of_W2 * rng.standard_normal((3, 2)))
-    assert params["b1"].tolist() == [0, 0, 0]
-    assert params["b2"].tolist() == [0, 0]
-
-
-def test_keras_softmax():
-    S = np.log([[1.0, 2.0, 5.0], [3.0, 3.0, 2.0]])
-    assert np.allclose(softmax(S), [[0.125, 0.25, 0.625], [0.375, 0.375, 0.25]], rtol=1e-14)
-
-
-def test_keras_mean_squared_error_is_of_probabilities():
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((6, 4))
-    y = rng.integers(0, 3, 6)
-    net = TwoLayerNet(4, 5, 3, 1.0, criterion="mse", rng=1)
-    loss, _ = net.loss(X, y)
-    differences = softmax(net.loss(X)) - one_hot_encode(y, 3)
-    assert loss == pytest.approx(np.mean(differences**2), rel=1e-14, abs=0)
-
-
-def test_keras_evaluate_gives_test_loss_and_accuracy():
-    net = TwoLayerNet(2, 2, 2, "zeros", criterion="mse")
-    net.params["W1"][...] = np.eye(2)
-    net.params["W2"][...] = np.log(3) * np.eye(2)
-    X = np.eye(2)  # whose probabilities are 3/4 and 1/4
-    assert net.evaluate(X, np.array([0, 1])) == pytest.approx((1 / 16, 1.0))
-    assert net.evaluate(X, np.array([0, 0])) == pytest.approx((5 / 16, 0.5))
-
-
-def test_keras_simple_model_reads_85_percent(mnist):
-    net = TwoLayerNet(784, 32, 10, "xavier", criterion="mse", dtype=np.float32, rng=0)
-    train(net, mnist, learning_rate=0.5, epochs=6, batch_size=32)
+def test_homeworks_on_mnist_read_their_share_of_the_digits(
+    optimizer, learning_rate, activation, criterion, least, mnist
+):
+    options = {"activation": activation, "criterion": criterion, "dropout": 0.1}
+    net = TwoLayerNet(784, 64, 10, "xavier", **options, dtype=np.float32, rng=0)
+    train(net, mnist, learning_rate=learning_rate, epochs=6, batch_size=32, optimizer=optimizer)
     _, accuracy = net.evaluate(mnist.X_test, mnist.y_test)
-    assert accuracy > 0.85
+    assert accuracy > least
 
 
-@pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
-def test_keras_advanced_model_reads_nine_digits_of_ten(optimizer, mnist):
-    options = {"activation": "leaky_relu", "criterion": "mse", "dtype": np.float32}
-    net = TwoLayerNet(784, 64, 10, "he", **options, rng=0)
-    train(net, mnist, learning_rate=2e-3, epochs=4, batch_size=32, optimizer=optimizer)
-    _, accuracy = net.evaluate(mnist.X_test, mnist.y_test)
-    assert accuracy > 0.9
-
-
-# ---- Report on MNIST: biases as rows, lambda / 2, a checkpoint after each epoch
+# ---- Report on MNIST: biases as rows, a checkpoint after each epoch
 
 
 def report_net():
@@ -235,15 +154,6 @@ def report_net():
 def report_data():
     rng = np.random.default_rng(2)
     return rng.standard_normal((20, 5)), rng.integers(0, 3, 20)
-
-
-def test_report_biases_as_rows_score_like_others():
-    X, _ = report_data()
-    net = report_net()
-    scores = net.loss(X)
-    net.params["b1"] = net.params["b1"].ravel()
-    net.params["b2"] = net.params["b2"].ravel()
-    assert np.array_equal(net.loss(X), scores)
 
 
 def test_report_gradients_of_biases_as_rows():
@@ -276,35 +186,18 @@ def test_report_net_with_biases_as_rows_comes_back(tmp_path):
     assert np.array_equal(back.loss(X), net.loss(X))
 
 
-def test_report_lambda_is_twice_reg():
-    X, y = report_data()
-    net = report_net()
-    strength = 0.1  # of its penalty: strength / 2 * sum(W**2), whose derivative is strength * W
-    loss, grads = net.loss(X, y, reg=strength / 2)
-    data_loss, data_grads = net.loss(X, y)
-    W1 = net.params["W1"]
-    W2 = net.params["W2"]
-    penalty = strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
-    assert loss == pytest.approx(data_loss + penalty, rel=1e-14)
-    assert np.allclose(grads["W1"], data_grads["W1"] + strength * W1, rtol=1e-12)
-    assert np.allclose(grads["W2"], data_grads["W2"] + strength * W2, rtol=1e-12)
-    assert np.array_equal(grads["b1"], data_grads["b1"])
-
-
 def test_report_has_a_checkpoint_after_each_epoch(tmp_path):
     X, y = report_data()
     path = tmp_path / "report.npz"
-    now = []
+    trained = [report_net().loss(X)]
     saved = []
 
     def callback(net, history):
+        # The checkpoint of an epoch is written after its callback, so here is the one before.
         saved.append(TwoLayerNet.load(path).loss(X))
-        now.append(net.loss(X))
+        trained.append(net.loss(X))
 
     options = {"epochs": 3, "checkpoint": path, "callback": callback}
     report_net().train(X, y, X, y, learning_rate=0.1, **options)
     saved.append(TwoLayerNet.load(path).loss(X))
-    assert np.array_equal(saved[0], report_net().loss(X))
-    # The checkpoint of an epoch is written after its callback.
-    assert np.array_equal(saved[1:], now)
-    assert not np.array_equal(now[0], now[1])
+    assert np.array_equal(saved, trained)

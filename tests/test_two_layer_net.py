@@ -1,8 +1,7 @@
 """The class: formulas, training, mistakes that students make."""
 
+import contextlib
 import math
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import two_layer_net
+from gradient_check import check_gradients
 from two_layer_net import ACTIVATIONS, OPTIMIZERS, TwoLayerNet, sigmoid, softmax
 
 RNG = np.random.default_rng(0)
@@ -41,65 +41,37 @@ def assert_same(params, others):
         assert np.array_equal(w, others[name]), name
 
 
-def assert_close(params, others):
-    for name, w in params.items():
-        assert np.allclose(w, others[name], rtol=1e-9, atol=1e-12), name
-
-
 # ---- the formulas
-
-
-def numerical_gradient(f, w, h=1e-5):
-    """Centred differences of f() for each number in w, which is changed in place and restored."""
-    gradient = np.empty_like(w)
-    for i in np.ndindex(w.shape):
-        middle = w[i]
-        w[i] = middle + h
-        right = f()
-        w[i] = middle - h
-        left = f()
-        w[i] = middle
-        gradient[i] = (right - left) / (2 * h)
-    return gradient
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("criterion", ["softmax", "mse"])
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-@pytest.mark.parametrize("reg", [0.0, 0.1])
-def test_gradients_are_the_numerical_ones(activation, criterion, dropout, reg):
-    net = make(activation=activation, leak=0.2, criterion=criterion, dropout=dropout)
-
-    def loss():
-        return net.loss(X[:5], y[:5], reg, rng=1)[0]
-
-    _, grads = net.loss(X[:5], y[:5], reg, rng=1)
-    for name, w in net.params.items():
-        numerical = numerical_gradient(loss, w)
-        assert np.allclose(grads[name], numerical, rtol=1e-6, atol=1e-9), name
+def test_gradients_are_the_numerical_ones(activation, criterion):
+    net = make(activation=activation, leak=0.2, criterion=criterion, dropout=0.4)
+    errors = check_gradients(net, X[:5], y[:5], reg=0.1)
+    assert max(errors.values()) < 1e-7
 
 
 @pytest.mark.parametrize(
     "options, expected",
     [
-        ({}, [0, 0, 0.3, 4]),
-        ({"activation": "leaky_relu"}, [-0.02, -0.001, 0.3, 4]),
-        ({"activation": "leaky_relu", "leak": 0.2}, [-0.4, -0.02, 0.3, 4]),
-        ({"activation": "tanh"}, np.tanh([-2, -0.1, 0.3, 4])),
-        ({"activation": "sigmoid"}, 1 / (1 + np.exp([2, 0.1, -0.3, -4]))),
+        ({}, [0, 3]),
+        ({"activation": "leaky_relu"}, [-0.02, 3]),
+        ({"activation": "leaky_relu", "leak": 0.2}, [-0.4, 3]),
+        ({"activation": "tanh"}, np.tanh([-2, 3])),
+        ({"activation": "sigmoid"}, 1 / (1 + np.exp([2, -3]))),
     ],
 )
 def test_activations_are_what_their_names_say(options, expected):
     net = TwoLayerNet(1, 1, 1, "zeros", **options)
     net.params["W1"][:] = 1
     net.params["W2"][:] = 1
-    scores = net.loss([[-2], [-0.1], [0.3], [4]])
+    scores = net.loss([[-2], [3]])
     assert np.allclose(scores.ravel(), expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_of_large_numbers_does_not_overflow(dtype):
-    F = sigmoid(np.array([-1e4, 0, 1e4], dtype), leak=0.01)  # a warning of numpy's would raise
+def test_sigmoid_of_large_numbers_does_not_overflow():
+    F = sigmoid(np.array([-1e4, 0, 1e4]), leak=0.01)  # a warning of numpy's would raise
     assert F.tolist() == [0, 0.5, 1]
 
 
@@ -113,30 +85,11 @@ def test_softmax_of_huge_scores_is_finite():
     assert P.tolist() == [[0.5, 0, 0.5], [0.5, 0.5, 0]]
 
 
-def textbook_probabilities(net, X):
-    hidden = np.maximum(0, X @ net.params["W1"] + net.params["b1"])
-    E = np.exp(hidden @ net.params["W2"] + net.params["b2"])
-    return E / E.sum(axis=1, keepdims=True)
-
-
-def penalty(net, reg):
-    return reg * (np.sum(net.params["W1"] ** 2) + np.sum(net.params["W2"] ** 2))
-
-
-def test_cross_entropy_by_the_textbook():
-    net = make()
-    P = textbook_probabilities(net, X)
-    expected = -np.log(P[np.arange(60), y]).mean() + penalty(net, 0.3)
-    loss, _ = net.loss(X, y, 0.3)
-    assert type(loss) is float
-    assert loss == pytest.approx(expected, rel=1e-13)
-
-
-def test_mean_squared_error_by_the_textbook():
+def test_mean_squared_error_is_of_the_probabilities():
     net = make(criterion="mse")
-    P = textbook_probabilities(net, X)
+    differences = softmax(net.loss(X)) - np.eye(3)[y]
     loss, _ = net.loss(X, y)
-    assert loss == pytest.approx(np.mean((P - np.eye(3)[y]) ** 2), rel=1e-13)
+    assert loss == pytest.approx(np.mean(differences**2), rel=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -144,6 +97,7 @@ def test_huge_scores_have_a_finite_loss(dtype):
     net = TwoLayerNet(1, 1, 2, "zeros", dtype=dtype)
     net.params["b2"][:] = [1e6, 0]
     loss, grads = net.loss([[1]], [1])
+    assert type(loss) is float
     assert loss == 1e6
     assert grads["b2"].tolist() == [1, -1]
 
@@ -152,10 +106,11 @@ def test_images_are_scored_as_rows_of_their_numbers():
     assert np.array_equal(make().loss(X.reshape(60, 2, 3)), make().loss(X))
 
 
-def test_evaluate_is_the_loss_of_the_data_alone_and_the_accuracy():
-    net = make()
+@pytest.mark.parametrize("criterion", ["softmax", "mse"])
+def test_evaluate_is_the_loss_of_the_data_alone_and_the_accuracy(criterion):
+    net = make(criterion=criterion)
     loss, _ = net.loss(X, y)
-    with_dropout = make(dropout=0.5)
+    with_dropout = make(criterion=criterion, dropout=0.5)
     assert with_dropout.evaluate(X, y) == (pytest.approx(loss, rel=1e-13), net.accuracy(X, y))
 
 
@@ -174,35 +129,35 @@ def test_accuracy_is_the_share_of_right_predictions():
     "options, of_W1, of_W2",
     [
         ({}, 1e-4, 1e-4),
-        ({"std": 0.3}, 0.3, 0.3),
+        ({"std": 0.1}, 0.1, 0.1),
         ({"std": "zeros"}, 0, 0),
         ({"std": "normal"}, 1, 1),
-        ({"std": "xavier"}, math.sqrt(2 / 1200), math.sqrt(2 / 700)),
-        ({"std": "he"}, math.sqrt(2 / 1000), math.sqrt(2 / 200)),
+        ({"std": "xavier"}, math.sqrt(2 / 7), math.sqrt(2 / 5)),
+        ({"std": "he"}, math.sqrt(2 / 4), math.sqrt(2 / 3)),
     ],
 )
 def test_std_of_the_weights(options, of_W1, of_W2):
-    net = TwoLayerNet(1000, 200, 500, rng=0, **options)
-    assert net.params["W1"].std() == pytest.approx(of_W1, rel=0.02)
-    assert net.params["W2"].std() == pytest.approx(of_W2, rel=0.02)
-    assert not net.params["b1"].any()
+    params = TwoLayerNet(4, 3, 2, rng=5, **options).params
+    rng = np.random.default_rng(5)  # W1 is drawn first, then W2
+    assert np.array_equal(params["W1"], of_W1 * rng.standard_normal((4, 3)))
+    assert np.array_equal(params["W2"], of_W2 * rng.standard_normal((3, 2)))
+    assert params["b1"].tolist() == [0, 0, 0]
+    assert params["b2"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("options", [{}, {"dropout": 0.4}, {"activation": "leaky_relu"}])
-def test_float32_stays_float32(options):
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.4}, {"activation": "leaky_relu", "criterion": "mse"}]
+)
+@pytest.mark.parametrize("assigned", [np.float32, np.float64])
+def test_float32_stays_float32(options, assigned):
     net = make(dtype=np.float32, **options)
-    _, grads = net.loss(X, y, np.float64(0.1))
-    dtypes = {array.dtype for array in [net.loss(X), *grads.values(), *net.params.values()]}
-    assert dtypes == {np.dtype(np.float32)}
-
-
-def test_parameters_of_another_dtype_are_computed_with_in_the_nets_own():
-    net = make(dtype=np.float32)
     for name, w in net.params.items():
-        net.params[name] = w.astype(np.float64)
-    _, grads = net.loss(X, y, 0.1)
+        assert w.dtype == np.float32
+        net.params[name] = w.astype(assigned)
+    _, grads = net.loss(X, y, np.float64(0.1))
     assert net.loss(X).dtype == np.float32
-    assert {g.dtype for g in grads.values()} == {np.dtype(np.float32)}
+    for g in grads.values():
+        assert g.dtype == np.float32
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -217,17 +172,25 @@ def test_float32_stays_float32_in_training(optimizer):
     assert {w.dtype for w in net.params.values()} == {np.dtype(np.float32)}
 
 
-def test_dropout_drops_its_share_and_scales_the_rest():
+def test_lists_may_be_assigned_as_parameters():
+    net = make(dtype=np.float32)
+    for name, w in net.params.items():
+        net.params[name] = w.tolist()
+    train(net, epochs=2)
+    usual = make(dtype=np.float32)
+    train(usual, epochs=2)
+    assert_same(net.params, usual.params)
+
+
+def test_dropout_drops_its_share_of_each_row_and_scales_the_rest():
     net = TwoLayerNet(1, 10_000, 2, "zeros", dropout=0.3, rng=0)
     net.params["b1"][:] = 1
-    _, grads = net.loss([[1]], [0])
-    hidden = 2 * grads["W2"][:, 1]  # dS is 1/2 there
-    assert np.mean(hidden == 0) == pytest.approx(0.3, abs=0.02)
-    assert np.allclose(hidden[hidden != 0], 1 / 0.7)
-
-
-def test_nothing_is_dropped_in_scoring():
-    assert np.array_equal(make(dropout=0.5).loss(X), make().loss(X))
+    _, grads = net.loss([[1], [1]], [0, 0])
+    hidden = 4 * grads["W2"][:, 1]  # the sum of both rows, as dS is 1/4 there
+    in_no_row = np.isclose(hidden, 0)
+    in_both_rows = np.isclose(hidden, 2 / 0.7)
+    assert in_no_row.mean() == pytest.approx(0.3 * 0.3, abs=0.02)
+    assert in_both_rows.mean() == pytest.approx(0.7 * 0.7, abs=0.02)
 
 
 def test_rng_of_loss_fixes_the_dropout_mask():
@@ -245,34 +208,16 @@ def test_the_net_draws_a_new_mask_for_each_loss():
     assert first != net.loss(X, y)[0]
 
 
-def test_biases_may_be_rows_of_a_table():
-    net = make()
-    net.params["b1"] = np.zeros((1, 8))
-    net.params["b2"] = np.zeros((1, 3))
-    _, grads = net.loss(X, y)
-    assert grads["b1"].shape == (1, 8)
-    assert grads["b2"].shape == (1, 3)
-    usual = make()
-    train(net, learning_rate=0.1, epochs=2, batch_size=20, optimizer="adam")
-    train(usual, learning_rate=0.1, epochs=2, batch_size=20, optimizer="adam")
-    assert_same(usual.params, {name: w.squeeze() for name, w in net.params.items()})
-
-
-def trained(rng, seed):
-    np.random.seed(seed)
-    net = TwoLayerNet(6, 8, 3, 0.5, dropout=0.2, rng=rng)
+def trained(seed):
+    net = TwoLayerNet(6, 8, 3, 0.5, dropout=0.2, rng=seed)
     train(net, epochs=2, batch_size=7)
     return net.params["W1"]
 
 
-def test_the_same_seed_gives_the_same_bits():
-    assert np.array_equal(trained(rng=None, seed=3), trained(rng=None, seed=3))
-    assert not np.array_equal(trained(rng=None, seed=3), trained(rng=None, seed=4))
-
-
-def test_a_net_with_its_own_generator_does_not_depend_on_numpys():
-    assert np.array_equal(trained(rng=3, seed=0), trained(rng=3, seed=1))
-    assert not np.array_equal(trained(rng=3, seed=0), trained(rng=4, seed=0))
+def test_a_seed_fixes_every_bit():
+    first = trained(seed=3)
+    assert np.array_equal(trained(seed=3), first)
+    assert not np.array_equal(trained(seed=4), first)
 
 
 # ---- batches
@@ -332,9 +277,9 @@ def test_a_hundred_steps_of_200_rows_if_nothing_is_given():
 def test_images_are_flattened_and_converted():
     images = np.arange(7 * 4 * 3, dtype=np.uint8).reshape(7, 4, 3)
     net = Spy(12, dtype=np.float32, rng=0)
-    net.train_on(images, epochs=1, batch_size=4)
-    assert [batch.shape for batch in net.batches] == [(4, 12), (3, 12)]
-    assert {batch.dtype for batch in net.batches} == {np.dtype(np.float32)}
+    net.train_on(images, epochs=1, batch_size=7)
+    assert net.batches[0].shape == (7, 12)
+    assert net.batches[0].dtype == np.float32
 
 
 def unaligned(array):
@@ -353,28 +298,8 @@ def test_data_that_lie_otherwise_in_memory_are_converted_once(otherwise):
     for array in net.scored:
         assert array.flags.aligned
         assert array.flags.c_contiguous
-    # Of each epoch the validation rows and the first training rows are scored, without a copy.
-    first_epoch, second_epoch = net.scored[:2], net.scored[2:]
-    for array, later in zip(first_epoch, second_epoch, strict=True):
-        assert np.shares_memory(array, later)
-
-
-@pytest.mark.parametrize("otherwise", [unaligned, np.asfortranarray])
-def test_data_that_lie_otherwise_in_memory_give_the_same_bits(otherwise):
-    net = make()
-    net.train(otherwise(X), y, otherwise(X_val), y_val, epochs=2, batch_size=7)
-    usual = make()
-    train(usual, epochs=2, batch_size=7)
-    assert_same(net.params, usual.params)
-
-
-def test_labels_may_be_a_column_of_a_table(tmp_path):
-    table = np.column_stack([y, y])
-    net = make()
-    net.train(X, table[:, 1], X_val, y_val, epochs=2, checkpoint=tmp_path / "run.npz")
-    usual = make()
-    train(usual, epochs=2)
-    assert_same(net.params, usual.params)
+    # Each epoch scores the first training rows and the validation rows: in the same two places.
+    assert len({array.ctypes.data for array in net.scored}) == 2
 
 
 def test_labels_may_be_unsigned_as_in_the_files_of_mnist():
@@ -416,9 +341,15 @@ def test_history_has_an_entry_a_step_or_an_epoch():
     assert history["step_history"] == [3, 6, 9, 12]
 
 
-@pytest.mark.parametrize(
-    "batch_size, steps", [(10, [1, 7, 13, 19]), (25, [1, 3, 5, 7]), (99, [1, 2, 3, 4])]
-)
+def test_a_second_training_has_a_history_of_its_own():
+    net = make()
+    first = train(net, epochs=2)
+    second = train(net, epochs=3)
+    assert first["step_history"] == [1, 2]
+    assert second["step_history"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("batch_size, steps", [(25, [1, 3, 5, 7]), (99, [1, 2, 3, 4])])
 def test_num_iters_ends_an_epoch_every_so_many_steps(batch_size, steps):
     """N / batch_size need not be whole: 60 // 25 = 2. See cs231n's issue 185."""
     history = train(make(), num_iters=20, batch_size=batch_size)
@@ -429,6 +360,17 @@ def test_num_iters_ends_an_epoch_every_so_many_steps(batch_size, steps):
 def test_the_rate_decays_once_an_epoch(length):
     history = train(make(), learning_rate=0.1, learning_rate_decay=0.5, **length)
     assert history["learning_rate_history"] == [0.1, 0.05, 0.025]
+
+
+def test_with_num_iters_the_rate_decays_after_the_very_first_step():
+    rates = []
+
+    def rule(w, g, state, learning_rate):
+        rates.append(learning_rate)
+
+    options = {"learning_rate": 0.1, "learning_rate_decay": 0.5, "batch_size": 30}
+    train(make(), num_iters=4, optimizer=rule, **options)
+    assert rates[::4] == [0.1, 0.05, 0.05, 0.025]  # there are four parameters
 
 
 def test_rate_and_decay_if_none_are_given():
@@ -456,29 +398,19 @@ def test_loss_history_holds_the_loss_of_each_batch_before_its_step():
     assert history["loss_history"] == [pytest.approx(expected, rel=1e-12)]
 
 
-def test_validation_figures_are_those_of_evaluate():
-    net = make(dropout=0.3)
-    history = train(net, learning_rate=0.1, reg=0.1, epochs=2)
-    loss, accuracy = net.evaluate(X_val, y_val)
-    assert history["val_loss_history"][-1] == loss
-    assert history["val_acc_history"][-1] == accuracy
-
-
 @pytest.mark.parametrize("options, reg", [({"reg": 0.1}, 0.1), ({}, 5e-6)])
 def test_penalty_history_holds_the_penalty_alone(options, reg):
     net = make()
-    history = train(net, learning_rate=0.1, epochs=2, **options)
-    assert history["penalty_history"][-1] == pytest.approx(penalty(net, reg), rel=1e-12)
+    history = train(net, epochs=1, **options)
+    squares = np.sum(net.params["W1"] ** 2) + np.sum(net.params["W2"] ** 2)
+    assert history["penalty_history"] == pytest.approx([reg * squares], rel=1e-12)
 
 
 def test_training_accuracy_is_that_of_the_batch_with_num_iters():
-    np.random.seed(1)
-    net = TwoLayerNet(6, 8, 3, "zeros")
-    history = train(net, num_iters=1, batch_size=7)
-    np.random.seed(1)
-    rows = np.random.choice(60, 7)
-    assert history["train_acc_history"] == [net.accuracy(X[rows], y[rows])]
-    assert net.accuracy(X[rows], y[rows]) != net.accuracy(X, y)
+    net = Spy(1, rng=0)
+    net.train_on(NUMBERED, num_iters=1, batch_size=7)
+    _, scored = net.scored  # after the validation rows
+    assert np.array_equal(scored, net.batches[0])
 
 
 def test_training_accuracy_is_that_of_as_many_first_rows_as_validation_has_with_epochs():
@@ -529,10 +461,6 @@ def steps_of(optimizer, **options):
     return path
 
 
-def test_sgd_by_the_textbook():
-    assert np.allclose(steps_of("sgd"), 1 - 0.1 * np.cumsum(GRADIENTS), rtol=1e-14)
-
-
 def test_momentum_by_the_textbook():
     w = 1.0
     v = 0.0
@@ -577,30 +505,6 @@ def test_options_of_the_update_rules_if_none_are_given(optimizer, usual):
     assert steps_of(optimizer) == steps_of(optimizer, **usual)
 
 
-@pytest.mark.parametrize(
-    "optimizer, options",
-    [
-        ("sgd", {}),
-        ("momentum", {"momentum": 0.5}),
-        ("rmsprop", {"rho": 0.9, "eps": 1e-3}),
-        ("adam", {"beta1": 0.7, "beta2": 0.95, "eps": 1e-3}),
-    ],
-)
-def test_training_updates_every_parameter_by_the_rule(optimizer, options):
-    net = make()
-    row = (X[:1], y[:1])
-    length = {"epochs": 3, "learning_rate_decay": 1}
-    net.train(*row, *row, 0.05, reg=0.01, optimizer=optimizer, **length, **options)
-
-    by_hand = make()
-    states = {"W1": {}, "b1": {}, "W2": {}, "b2": {}}
-    for _ in range(3):
-        _, grads = by_hand.loss(X[:1], y[:1], 0.01)
-        for name, w in by_hand.params.items():
-            OPTIMIZERS[optimizer](w, grads[name], states[name], 0.05, **options)
-    assert_close(net.params, by_hand.params)
-
-
 def test_an_update_rule_of_ones_own():
     def downwards(w, g, state, learning_rate, scale):
         state["steps"] = state.get("steps", 0) + 1
@@ -615,35 +519,7 @@ def test_an_update_rule_of_ones_own():
         assert np.allclose(before[name] - w, 0.8 + 0.2), name
 
 
-def test_arrays_taken_before_training_are_valid_after():
-    net = make()
-    before = dict(net.params)
-    train(net, epochs=2, keep_best=True, optimizer="adam")
-    for name, w in before.items():
-        assert net.params[name] is w
-
-
 # ---- subclasses
-
-
-class LostFactor(TwoLayerNet):
-    """Has the penalty's gradient without the factor 2."""
-
-    def loss(self, X, y=None, reg=0.0):
-        if y is None:
-            return super().loss(X)
-        loss, grads = super().loss(X, y, reg)
-        for name in ("W1", "W2"):
-            grads[name] -= reg * self.params[name]
-        return loss, grads
-
-
-def test_a_subclass_with_another_loss_is_what_is_trained():
-    net = LostFactor(6, 8, 3, std=0.5, rng=0)
-    train(net, learning_rate=0.1, reg=0.1, epochs=3, batch_size=7)
-    half_the_penalty = make()
-    train(half_the_penalty, learning_rate=0.1, reg=0.05, epochs=3, batch_size=7)
-    assert_close(net.params, half_the_penalty.params)
 
 
 class Scripted(TwoLayerNet):
@@ -662,22 +538,11 @@ class Scripted(TwoLayerNet):
         return 10.0 + epoch, self.accuracies[epoch]
 
 
-def test_validation_figures_are_those_of_a_subclass():
-    history = train(Scripted(0.2, 0.7, 0.1), epochs=3)
-    assert history["val_loss_history"] == [10, 11, 12]
-    assert history["val_acc_history"] == [0.2, 0.7, 0.1]
-
-
-def test_keep_best_ends_with_the_first_of_the_best_epochs():
+@pytest.mark.parametrize("epochs", [4, 9])  # Ctrl-C comes in the fifth
+def test_keep_best_ends_with_the_first_of_the_best_epochs(epochs):
     net = Scripted(0.1, 0.3, 0.3, 0.2)
-    train(net, epochs=4, keep_best=True)
-    assert_same(net.params, net.after_epochs[1])
-
-
-def test_ctrl_c_with_keep_best_leaves_the_best_parameters():
-    net = Scripted(0.2, 0.7, 0.1)
-    with pytest.raises(KeyboardInterrupt):
-        train(net, epochs=9, keep_best=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        train(net, epochs=epochs, keep_best=True)
     assert_same(net.params, net.after_epochs[1])
 
 
@@ -686,6 +551,7 @@ def test_ctrl_c_loses_no_curve():
     with pytest.raises(KeyboardInterrupt):
         train(net, epochs=9)
     assert net.history["val_acc_history"] == [0.2, 0.7, 0.1]
+    assert net.history["val_loss_history"] == [10, 11, 12]
     assert len(net.history["loss_history"]) == 4
 
 
@@ -703,41 +569,33 @@ def test_callback_sees_each_epoch():
     assert seen == [(net, 1), (net, 2), (net, 3)]
 
 
-@pytest.mark.parametrize("answer", [True, np.True_])
-def test_a_callback_that_returns_true_ends_training(answer):
-    history = train(make(), epochs=5, callback=lambda net, history: answer)
-    assert history["step_history"] == [1]
-
-
-@pytest.mark.parametrize("answer", [None, False, 1, "yes", np.ones(3)])
-def test_a_callback_that_returns_anything_else_does_not(answer):
+@pytest.mark.parametrize(
+    "answer, epochs",
+    [(True, 1), (np.True_, 1), (None, 5), (False, 5), (1, 5), ("yes", 5), (np.ones(3), 5)],
+)
+def test_a_callback_ends_training_by_true_and_nothing_else(answer, epochs):
     """sys.stderr.write(".") returns 1, for one."""
     history = train(make(), epochs=5, callback=lambda net, history: answer)
-    assert history["step_history"] == [1, 2, 3, 4, 5]
+    assert len(history["step_history"]) == epochs
 
 
 def test_numpy_warns_as_usual_in_functions_of_ones_own():
-    seen = {}
-
-    def schedule(progress):
-        seen["schedule"] = np.geterr()
-        return 0.1
+    seen = []
 
     def augment(X_batch, rng):
-        seen["augment"] = np.geterr()
+        seen.append(np.geterr())
         return X_batch
 
     def rule(w, g, state, learning_rate):
-        seen["rule"] = np.geterr()
+        seen.append(np.geterr())
 
     def callback(net, history):
-        seen["callback"] = np.geterr()
+        seen.append(np.geterr())
 
-    options = {"learning_rate": schedule, "augment": augment, "optimizer": rule}
     with np.errstate(over="warn", divide="warn", invalid="warn"):
         usual = np.geterr()
-        train(make(), epochs=1, callback=callback, **options)
-    assert seen == {"schedule": usual, "augment": usual, "rule": usual, "callback": usual}
+        train(make(), epochs=1, augment=augment, optimizer=rule, callback=callback)
+    assert seen == [usual] * 6  # the rule is called for each of the four parameters
 
 
 # ---- training that goes wrong
@@ -746,13 +604,10 @@ def test_numpy_warns_as_usual_in_functions_of_ones_own():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_divergence_names_step_and_rate_and_puts_the_parameters_back(optimizer):
     net = make()
-    arrays = dict(net.params)
     before = copies(net.params)
     with pytest.raises(FloatingPointError, match=r"step \d+ of 40, rate 1e\+200.*smaller rate"):
         train(net, learning_rate=1e200, epochs=40, optimizer=optimizer)
     assert_same(net.params, before)
-    for name, w in arrays.items():
-        assert net.params[name] is w
 
 
 def too_fast_at_the_end(progress):
@@ -763,7 +618,7 @@ def too_fast_at_the_end(progress):
 
 def test_divergence_loses_no_curve():
     net = make()
-    with pytest.raises(FloatingPointError, match="step 4 of 8"):
+    with pytest.raises(FloatingPointError, match=r"step 4 of 8, rate 1e\+300"):
         train(net, learning_rate=too_fast_at_the_end, epochs=8)
     assert len(net.history["val_acc_history"]) == 4
     assert len(net.history["loss_history"]) == 5
@@ -774,13 +629,13 @@ def test_divergence_is_noticed_within_an_epoch():
         train(make(), learning_rate=too_fast_at_the_end, epochs=1, batch_size=10)
 
 
-def test_a_validation_loss_that_is_not_finite_stops_training():
-    class Endless(TwoLayerNet):
-        def evaluate(self, X, y):
-            return math.inf, 0.5
-
-    with pytest.raises(FloatingPointError, match="validation loss"):
-        train(Endless(6, 8, 3), epochs=2)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_evaluate_refuses_a_loss_that_is_not_finite():
+    net = make(dtype=np.float32)
+    net.params["W2"][...] = 0
+    net.params["b2"][...] = [3e38, 0, -3e38]  # finite scores, but their differences are not
+    with pytest.raises(FloatingPointError, match="the loss is not finite"):
+        net.evaluate(X, y)
 
 
 @pytest.mark.parametrize("keep_best", [False, True])
@@ -812,6 +667,27 @@ def test_a_loss_that_grows_says_what_to_try():
     pixels = np.random.default_rng(1).integers(0, 256, (60, 6))
     with pytest.warns(UserWarning, match="loss went from .*smaller.*rate.*/ 255"):
         net.train(pixels, y, pixels, y, 0.5, reg=0.1, epochs=60)
+
+
+def rebinds(w, g, state, learning_rate):
+    w = w - learning_rate * g  # should be w -= ...
+
+
+def test_a_rule_that_leaves_random_weights_as_they_are_is_noticed():
+    net = TwoLayerNet(6, 8, 3, "normal", rng=0)  # its loss is well above that of guessing
+    with pytest.warns(UserWarning, match="nothing was learned"):
+        net.train(EASY, y, EASY_VAL, y_val, optimizer=rebinds, epochs=60)
+
+
+def test_a_net_that_learned_is_not_said_to_have_learned_nothing():
+    class Dearer(TwoLayerNet):
+        def loss(self, X, y=None, reg=0.0):
+            if y is None:
+                return super().loss(X)
+            loss, grads = super().loss(X, y)
+            return loss + 2, grads
+
+    Dearer(6, 8, 3, "he", rng=0).train(EASY, y, EASY_VAL, y_val, 0.1, epochs=60)
 
 
 def test_good_trainings_end_without_a_warning():
@@ -869,10 +745,9 @@ def test_wrong_data_are_named_before_training(suffix, name, wrong, message):
     data = {"X": X, "y": y, "X_val": X, "y_val": y}
     data[name + suffix] = wrong
     net = make()
-    before = copies(net.params)
     with pytest.raises(ValueError, match=f"^{name}{suffix} .*{message}"):
         net.train(**data)
-    assert_same(net.params, before)
+    assert_same(net.params, make().params)
 
 
 def test_names_as_labels_work_as_advised():
@@ -884,13 +759,6 @@ def test_one_row_or_one_image_gets_a_hint():
     with pytest.raises(ValueError, match=r"x\[None\].*image.*data\.transform"):
         make().predict(X[0])
     assert make().predict(X[0][None]).shape == (1,)
-
-
-def test_parameters_that_are_not_finite_are_named_before_training():
-    net = make()
-    net.params["W2"][0, 0] = np.inf
-    with pytest.raises(ValueError, match="W2 has NaN"):
-        train(net)
 
 
 @pytest.mark.parametrize("sizes", [(0, 8, 3), (6, 0, 3), (6, 8, 0)])
@@ -923,16 +791,12 @@ def test_options_of_a_net_out_of_their_range_are_refused(option, value):
     [
         ("optimizer", "adagrad"),
         ("learning_rate", 0),
-        ("learning_rate", -0.1),
         ("learning_rate", math.nan),
         ("learning_rate_decay", 0),
         ("learning_rate_decay", 95),
         ("reg", -1),
         ("num_iters", 0),
-        ("num_iters", -3),
         ("epochs", 0),
-        ("epochs", -1),
-        ("batch_size", 0),
         ("batch_size", -5),
     ],
 )
@@ -956,6 +820,7 @@ def test_options_of_update_rules_out_of_their_range_are_refused(optimizer, optio
         train(make(), optimizer=optimizer, **{option: value})
 
 
+@pytest.mark.filterwarnings("ignore:nothing was learned")
 def test_the_ends_of_the_ranges_are_allowed():
     make(leak=0)
     net = make(leak=1, dropout=0)
@@ -963,12 +828,22 @@ def test_the_ends_of_the_ranges_are_allowed():
     train(net, optimizer="momentum", momentum=0, **options)
 
 
-@pytest.mark.parametrize(
-    "optimizer, option", [("sgd", "momentum"), ("adam", "rho"), ("momentum", "lerning_rate")]
-)
-def test_an_option_that_the_rule_does_not_have_is_refused(optimizer, option):
-    with pytest.raises(ValueError, match=f"'{option}'"):
-        train(make(), optimizer=optimizer, **{option: 0.5})
+@pytest.mark.parametrize("option", ["momentum", "lerning_rate"])
+def test_an_option_that_the_rule_does_not_have_is_refused(option):
+    with pytest.raises(ValueError, match=f"'{option}'.*'sgd'"):
+        train(make(), **{option: 0.5})
+
+
+def test_an_own_rule_may_have_options_of_any_range():
+    def rule(w, g, state, learning_rate, rho):
+        w -= rho * learning_rate * g
+
+    train(make(), optimizer=rule, rho=5, num_iters=1)
+
+
+def test_a_schedule_below_0_is_refused():
+    with pytest.raises(ValueError, match=r"learning_rate\(0\.5\) is -0\.1"):
+        train(make(), learning_rate=lambda progress: 0.1 - 0.4 * progress, num_iters=2)
 
 
 def test_num_iters_and_epochs_together_are_refused():
@@ -979,21 +854,8 @@ def test_num_iters_and_epochs_together_are_refused():
 # ---- the file
 
 
-def test_the_file_works_when_copied_alone(tmp_path):
-    shutil.copy(two_layer_net.__file__, tmp_path)
-    code = """import sys; sys.path.insert(0, "."); import numpy as np
-from two_layer_net import TwoLayerNet
-net, X = TwoLayerNet(4, 5, 2, rng=0), np.ones((3, 4))
-net.train(X, [0, 1, 0], X, [0, 1, 0], epochs=1, checkpoint="c.npz")
-net.save("n.npz")
-print(TwoLayerNet.load("n.npz").predict(X).shape)"""
-    run = [sys.executable, "-I", "-c", code]
-    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout == "(3,)\n", done.stderr
-
-
 def test_the_file_needs_numpy_and_nothing_else():
     allowed = {"numpy", *sys.stdlib_module_names}
     for line in Path(two_layer_net.__file__).read_text().splitlines():
-        if line.startswith(("import ", "from ")):
+        if line.lstrip().startswith(("import ", "from ")):
             assert line.split()[1] in allowed
