@@ -1,8 +1,10 @@
 """Datasets of images: read, split, normalise, download; augmentations, one-hot labels.
 
-data = load_dataset("mnist5k")          # <Dataset mnist5k: X_train (3200, 784), ...>
-net.train(data.X_train, data.y_train, data.X_val, data.y_val)
-net.predict(data.transform(image))      # a new image is treated like those trained on
+    data = load_dataset("mnist5k")          # <Dataset mnist5k: X_train (3200, 784), ...>
+    net.train(data.X_train, data.y_train, data.X_val, data.y_val)
+    net.predict(data.transform(image))      # a new image is treated like those trained on
+
+Your own images, in a folder for each class: `load_image_folder`. Your own arrays: `make_dataset`.
 """
 
 import argparse
@@ -10,123 +12,687 @@ import gzip
 import math
 import os
 import pickle
+import shutil
 import sys
-import tarfile
 import tempfile
+import uuid
 import warnings
 from contextlib import contextmanager
-from dataclasses import make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 INSTALL = "python -m pip install -r requirements-data.txt"
-DIGITS = tuple("0123456789")
-CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
-THINGS = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
-MNIST = [f"{p}-{x}-ubyte.gz" for p in ("train", "t10k") for x in ("images-idx3", "labels-idx1")]
-CIFAR10 = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
-DATASETS = {  # folder, image_shape, class_names, how many rows to validate with, files
-    "mnist5k": ("mnist5k", (28, 28), DIGITS, 800, MNIST),
-    "mnist": ("mnist", (28, 28), DIGITS, 10000, MNIST),
-    "fashion_mnist": ("fashion_mnist", (28, 28), tuple(CLOTHES.split(",")), 10000, MNIST),
-    "cifar10": ("cifar-10-batches-py", (32, 32, 3), tuple(THINGS.split(",")), 1000, CIFAR10),
-    "svhn": ("svhn", (32, 32, 3), DIGITS, 3257, ("train_32x32.mat", "test_32x32.mat")),
-}
-# Addresses that have the files, then their MD5, as their authors and mirrors give them
-DOWNLOADS = {
-    "mnist": """https://ossci-datasets.s3.amazonaws.com/mnist/
-        https://storage.googleapis.com/cvdf-datasets/mnist/
-        f68b3c2dcbeaaa9fbdd348bbdeb94873 d53e105ee54ea40749a09fcbcd1e9432
-        9fb629c4189551a2d022fa330f9573f3 ec29112dd5afa0611ce80d1b7f02629c""",
-    "fashion_mnist": """http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/
-        8d4fb7e6c68d591d4c3dfef9ec88bf0d 25c81989df183df01b3e8a0aad5dffbe
-        bef4ecab320f06d8554ea6380940ec79 bb300cfdad3c16e7a12a480ee83cd310""",
-    "cifar10": "https://www.cs.toronto.edu/~kriz/ c58f30108f718f92721af3b95e74349a",
-    "svhn": """http://ufldl.stanford.edu/housenumbers/
-        e26dedcc434d2e4c54c9b2d4a06d8373 eb5a983be6a315427106f1b164d9cef3""",
-}
-PARTS = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test")
-FACTS = ("name", "image_shape", "class_names", "normalize", "mean", "std")
-FIELDS = [*FACTS, *((part, np.ndarray, None) for part in PARTS)]
+
+# ---- Labels
 
 
-class Dataset(make_dataclass("Fields", FIELDS, repr=False, eq=False)):
-    """Rows X (N, D), int64 labels y (N,), and the FACTS by which new images are treated alike.
+def _check_labels(name, y, advice):
+    """See that y is (N,) and of integers.
 
-    Unless normalize is False, pixels / 255 had mean (D,) subtracted and were divided by std.
+    advice: the code by which a student can turn names such as "cat" into integers.
+    """
+    if y.ndim != 1:
+        raise ValueError(
+            f"{name} must have shape (N,), got {y.shape}; "
+            f"use {name}.ravel() for (N, 1), {name}.argmax(axis=1) for one-hot rows"
+        )
+    if y.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} must hold integers, got {y.dtype}; use {name}.astype(int), for names {advice}"
+        )
+
+
+def _check_range(name, y, num_classes):
+    """See that all labels are in 0..num_classes - 1."""
+    # With initial=0 an empty y is no error.
+    if y.min(initial=0) < 0 or y.max(initial=0) >= num_classes:
+        raise ValueError(
+            f"{name} must be in 0..{num_classes - 1}, got {y.min()}..{y.max()}; "
+            "the first label is 0"
+        )
+
+
+def one_hot_encode(y, num_classes=None, dtype=np.float64):
+    """Integer labels y (N,) as rows (N, num_classes), 1 at the label, 0 elsewhere.
+
+    num_classes: by default the largest label + 1. Raises ValueError, saying what to do, for labels
+    of another shape or kind, or out of range.
+    """
+    y = np.asarray(y)
+    _check_labels("y", y, "np.unique(y, return_inverse=True)[1]")
+    if num_classes is None:
+        num_classes = int(y.max()) + 1
+    _check_range("y", y, num_classes)
+    # For each label y row y of the unit matrix
+    return np.eye(num_classes, dtype=dtype)[y]
+
+
+def one_hot_decode(Y):
+    """One-hot rows Y (N, C) as labels (N,); for scores or probabilities use Y.argmax(axis=1)."""
+    Y = np.asarray(Y)
+    y = Y.argmax(axis=-1)
+    # Y is one-hot if these labels give Y again.
+    if Y.ndim != 2 or not np.array_equal(Y, one_hot_encode(y, Y.shape[1])):
+        raise ValueError("rows of Y must have one 1, else 0; scores: Y.argmax(axis=1)")
+    return y
+
+
+# ---- Files: first what reads and writes any of them, then a function for each format
+
+
+@contextmanager
+def _reading(path, kind):
+    """Open a file; any error in the `with` block becomes a ValueError that names the file.
+
+    To be used as in `with _reading(path, "IDX file") as file: ...`
+    """
+    # The `with` block of the caller is run at the `yield`, and its errors are raised there.
+    with open(path, "rb") as file:  # outside `try`: a missing file is a FileNotFoundError
+        try:
+            yield file
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or no {kind}: {error}") from error
+
+
+def _write_npz(path, arrays):
+    """np.savez, but the file at `path` stays as it is until the new one is whole."""
+    part = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with open(part, "xb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)  # it is only there if something failed
+
+
+def read_idx(path):
+    """Read an IDX file of bytes (see Y. LeCun's MNIST page), gzipped or not, as a uint8 array.
+
+    Raises ValueError, naming the file, if it is damaged or of another kind.
+    """
+    with _reading(path, "IDX file of bytes") as file:
+        content = file.read()
+        if content.startswith(b"\x1f\x8b"):  # as every gzipped file does
+            content = gzip.decompress(content)
+        # The first two bytes are 0, the third is 8 for an array of bytes, the fourth is the number
+        # of axes. Then comes the length of each axis, in 4 bytes, and then the array.
+        if not content.startswith(b"\0\0\x08"):
+            raise ValueError("it does not start with 00 00 08")
+        ndim = content[3]
+        shape = np.frombuffer(content, ">u4", count=ndim, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+
+
+def _read_mnist(paths):
+    """Images (N, 28, 28), uint8, and labels (N,), int64. paths: the images' file, the labels'."""
+    images_path, labels_path = paths
+    images = read_idx(images_path)
+    labels = read_idx(labels_path)
+    # There must be a label for each image.
+    if images.shape != (*labels.shape, 28, 28):  # (N, 28, 28) for labels of shape (N,)
+        raise ValueError(
+            f"{labels_path} has {labels.shape} labels, "
+            f"{images_path} {images.shape} images; remove both and download them again"
+        )
+    _check_range(f"{labels_path}: labels", labels, 10)
+    return images, labels.astype(np.int64)
+
+
+# What a pickle calls to make an array again, in old and in new versions of numpy
+PICKLED_BY_NUMPY = (
+    "numpy.ndarray",
+    "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.numeric._frombuffer",
+    "numpy._core.numeric._frombuffer",
+    "_codecs.encode",  # of Python's, for the bytes of an array
+)
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    """Reads a batch of CIFAR-10, which is a pickled dict of an array and a list.
+
+    A pickle names the functions that Python is to call, and could name any. Others than those above
+    are refused here.
     """
 
+    # pickle calls this for each function that is named.
+    def find_class(self, module, name):
+        if f"{module}.{name}" not in PICKLED_BY_NUMPY:
+            raise ValueError(f"it asks for {module}.{name}, which a batch does not")
+        return super().find_class(module, name)
+
+
+def _read_cifar10(paths):
+    """Images (N, 32, 32, 3), uint8, and labels (N,), int64, of all these batches."""
+    images = []
+    labels = []
+    for path in paths:
+        with _reading(path, "CIFAR-10 batch") as file:
+            # Python 2 wrote it; its strings become bytes, such as b"labels".
+            batch = _BatchUnpickler(file, encoding="bytes").load()
+            y = np.array(batch[b"labels"], np.int64)
+            _check_range("labels", y, 10)
+            # A row holds the red of all pixels, then their green, then their blue.
+            X = batch[b"data"].reshape(len(y), 3, 32, 32).transpose(0, 2, 3, 1)
+            # order="C" puts the numbers in this order in memory, too, which transpose does not.
+            # casting="safe" raises an error if they are not bytes.
+            images.append(X.astype(np.uint8, order="C", casting="safe"))
+            labels.append(y)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _read_svhn(paths):
+    """Images (N, 32, 32, 3), uint8, and labels (N,), int64, of one file."""
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise ImportError(f"SVHN's files need scipy: {INSTALL}") from error
+    with _reading(paths[0], "file of SVHN") as file:
+        content = loadmat(file)
+        # The images are (32, 32, 3, N) in the file. The labels are 1..10, 10 is the digit 0.
+        X = np.ascontiguousarray(content["X"].transpose(3, 0, 1, 2))
+        y = content["y"].ravel().astype(np.int64)
+        if X.shape != (len(y), 32, 32, 3) or X.dtype != np.uint8:
+            raise ValueError(f"X is {X.dtype} {X.shape}, y {y.shape}")
+        # 1..10 are checked as 0..9. The remainder y % 10 makes 10 the digit 0.
+        _check_range("labels - 1", y - 1, 10)
+    return X, y % 10
+
+
+def _read_image(path, size=None, mode="RGB"):
+    """The image in a file as uint8, (rows, columns, 3), or (rows, columns) if mode is "L", gray.
+
+    size: (rows, columns) to bring it to: cut around the centre to their proportions, and scaled.
+    Photos are turned as their EXIF data say; what is transparent becomes white.
+    """
+    from PIL import Image, ImageOps  # here, because nothing else in this file needs them
+
+    with _reading(path, "image of 8 or 16 bits") as file:
+        image = Image.open(file)
+        # Refuse 32 bits. Pillow's mode "F" always has 32, and so has "I", but for PNG and PPM,
+        # where it has 16. "I;16" has 16.
+        if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+            raise ValueError("which number is white cannot be known; save it with 0..255")
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            levels = np.asarray(image)  # of 0..65535
+            # A camera with 12 or 14 bits may use only 0..4095 or 0..16383: a picture nearly black.
+            if 0 < levels.max() < 16384:
+                warnings.warn(
+                    f"{path} is dark: its brightest pixel is {levels.max()} of 65535; "
+                    "multiply pixels of 12 bits by 16, of 14 bits by 4",
+                    stacklevel=3,  # the warning shows the line that called our caller
+                )
+            # From 0..65535 to 0..255: 65535 is 257 times 255.
+            image = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if size is not None:
+        # BOX: each new pixel is the mean of those that it covers. Pillow wants (columns, rows).
+        image = ImageOps.fit(image, size[::-1], Image.BOX)
+    return np.array(image.convert(mode))
+
+
+# ---- The datasets that are known by name
+
+
+class Source(NamedTuple):
+    """What is known of a dataset before it is read."""
+
+    folder: str
+    class_names: list
+    num_validation: int  # how many of the training images become X_val by default
+    # A function: of these files it gives images (N, ...), uint8, and labels (N,), int64.
+    read: object
+    training_files: list
+    test_files: list
+
+
+DIGITS = list("0123456789")
+CLOTHES = "T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot"
+THINGS = "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck"
+MNIST_TRAINING = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]
+MNIST_TEST = ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
+CIFAR10_TRAINING = [
+    "data_batch_1",
+    "data_batch_2",
+    "data_batch_3",
+    "data_batch_4",
+    "data_batch_5",
+]
+CIFAR10_ARCHIVE = "cifar-10-python.tar.gz"
+
+DATASETS = {
+    "mnist5k": Source("mnist5k", DIGITS, 800, _read_mnist, MNIST_TRAINING, MNIST_TEST),
+    "mnist": Source("mnist", DIGITS, 10000, _read_mnist, MNIST_TRAINING, MNIST_TEST),
+    "fashion_mnist": Source(
+        "fashion_mnist", CLOTHES.split(", "), 10000, _read_mnist, MNIST_TRAINING, MNIST_TEST
+    ),
+    "cifar10": Source(
+        "cifar-10-batches-py",
+        THINGS.split(", "),
+        1000,
+        _read_cifar10,
+        CIFAR10_TRAINING,
+        ["test_batch"],
+    ),
+    "svhn": Source("svhn", DIGITS, 3257, _read_svhn, ["train_32x32.mat"], ["test_32x32.mat"]),
+}
+
+# Where the datasets can be had. The addresses of one are tried one after the other. "md5" has the
+# checksum of each file, as its authors, or those who copied it, give it.
+DOWNLOADS = {
+    "mnist": {
+        "addresses": [
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ],
+        "md5": {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    },
+    "fashion_mnist": {
+        "addresses": ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+        "md5": {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    },
+    "cifar10": {
+        "addresses": ["https://www.cs.toronto.edu/~kriz/"],
+        "md5": {CIFAR10_ARCHIVE: "c58f30108f718f92721af3b95e74349a"},
+    },
+    "svhn": {
+        "addresses": ["http://ufldl.stanford.edu/housenumbers/"],
+        "md5": {
+            "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+            "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+        },
+    },
+}
+
+
+def _folder(name, directory):
+    """The folder with the files of a dataset, whether it exists or not."""
+    if name not in DATASETS:
+        raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}")
+    project = Path(__file__).parent / "datasets"
+    if directory is None:
+        directory = os.environ.get("TWO_LAYER_NET_DATA") or project
+    folder = Path(directory).expanduser() / DATASETS[name].folder
+    if name == "mnist5k" and not folder.is_dir():
+        return project / "mnist5k"  # which comes with the project
+    return folder
+
+
+def _find(folder, file):
+    """The path of a file, or None if it is missing.
+
+    Names that are found for "train-images-idx3-ubyte.gz":
+        train-images-idx3-ubyte.gz and train-images.idx3-ubyte.gz
+        train-images-idx3-ubyte and train-images.idx3-ubyte, unpacked
+        the last two in a folder of their own name, where some programs unpack them
+    """
+    unpacked = file.removesuffix(".gz")
+    for name in (unpacked, unpacked.replace("-idx", ".idx")):
+        for path in (folder / f"{name}.gz", folder / name, folder / name / name):
+            if path.is_file():
+                return path
+    return None
+
+
+def _missing(name, folder):
+    """The files of a dataset that are not in its folder."""
+    source = DATASETS[name]
+    files = source.training_files + source.test_files
+    return [file for file in files if _find(folder, file) is None]
+
+
+def _read(name, folder):
+    """Images (N, ...), uint8, and labels (N,), int64, to train on, then those to test on."""
+    missing = _missing(name, folder)
+    if missing:
+        raise FileNotFoundError(
+            f"{folder.absolute()} lacks {', '.join(missing)}: put them there, or run "
+            f'`python data_utils.py {name} --directory "{folder.absolute().parent}"`'
+        )
+    source = DATASETS[name]
+    train = source.read([_find(folder, file) for file in source.training_files])
+    test = source.read([_find(folder, file) for file in source.test_files])
+    return *train, *test
+
+
+# ---- What all loaders return
+
+
+# The arrays of a Dataset
+PARTS = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test")
+
+
+def _scale(normalize):
+    """What pixels of 0..255 are divided by, before their mean is subtracted.
+
+    With True and "standard" they become 0..1, with "mean" and False they stay 0..255.
+    """
+    if normalize in (True, "standard"):
+        return 255
+    return 1
+
+
+@dataclass(repr=False)
+class Dataset:
+    """Rows to train, validate and test on, their labels, and how the rows were made of pixels.
+
+    A row is (pixels / scale - mean) / std. The scale is 255, or 1 if normalize is "mean"; std is 1
+    unless it is "standard". If normalize is False, rows are pixels of 0..255 as they are; if it is
+    None, numbers of any range, from make_dataset.
+    """
+
+    name: str
+    image_shape: tuple  # (rows, columns) or (rows, columns, 3); None if X is no images
+    class_names: tuple  # a text for each of the C classes
+    normalize: object  # as in load_dataset; None for the arrays of make_dataset
+    mean: np.ndarray  # (D,): the mean training image / scale, in the dtype of X_train
+    std: float  # 1 if normalize is not "standard"
+    X_train: np.ndarray = None  # (N, D); after load_transform this and all below are None
+    X_val: np.ndarray = None  # (N, D)
+    X_test: np.ndarray = None  # (N, D)
+    y_train: np.ndarray = None  # (N,), integers 0..C-1
+    y_val: np.ndarray = None  # (N,)
+    y_test: np.ndarray = None  # (N,)
+
     def __repr__(self):
-        shapes = (f"{part} {np.shape(getattr(self, part))}" for part in PARTS[:3])
-        return f"<Dataset {self.name}: {', '.join(shapes)}>"
+        return (
+            f"<Dataset {self.name}: X_train {np.shape(self.X_train)}, "
+            f"X_val {np.shape(self.X_val)}, X_test {np.shape(self.X_test)}>"
+        )
+
+    def _rows(self, images):
+        """Rows (N, D) of images (N, ...). Pixels are normalised here and nowhere else."""
+        rows = images.reshape(len(images), self.mean.size).astype(self.mean.dtype)
+        if self.normalize:  # False and None leave the numbers as they are
+            rows /= _scale(self.normalize)
+            rows -= self.mean
+            rows /= self.std
+        return rows
+
+    def to_pixels(self, X):
+        """Undo `transform`, for pictures: rows X (N, D) to images (N, *image_shape) of 0..255.
+
+        The numbers of arrays of your own (make_dataset) stay as they are.
+        """
+        if self.image_shape is None:
+            raise ValueError("no image_shape is known: give make_dataset one")
+        pixels = np.array(X, self.mean.dtype)
+        if self.normalize:
+            pixels = (pixels * self.std + self.mean) * _scale(self.normalize)
+            pixels = np.clip(pixels, 0, 255)  # rounding may have led out of this range
+        return pixels.reshape(-1, *self.image_shape)
 
     def transform(self, images):
-        """Rows (N, D) of raw images (N, *image_shape) of 0..255, treated like the training rows."""
+        """Rows (N, D) of new images, treated like the training rows.
+
+        images: pixels of 0..255, in the shape (N, *image_shape) or (N, D), or a single image. With
+            make_dataset: numbers like those in X_train.
+        Raises ValueError for other shapes and other pixels.
+        """
         images = np.asarray(images)
-        images = images[None] if images.shape == self.image_shape else images
-        if images.shape[1:] not in (self.image_shape, self.mean.shape):
-            raise ValueError(f"images must be (N, *{self.image_shape}) or rows, got {images.shape}")
-        low, high = images.min(), images.max()
-        if not (low >= 0 and high <= 255) or (images.dtype.kind in "fb" and 0 < high <= 1):
-            raise ValueError(f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}")
-        return _normalize(images, self.normalize, self.mean, self.std)
+        shapes = (self.image_shape, self.mean.shape)  # of an image, and of a row
+        if images.shape in shapes:
+            images = images[None]
+        if images.shape[1:] not in shapes:
+            raise ValueError(
+                f"images must be (N, {self.mean.size}) or (N, *image_shape), got {images.shape}; "
+                f"image_shape is {self.image_shape}"
+            )
+        if self.normalize is not None:
+            low = images.min(initial=0)
+            high = images.max(initial=0)
+            # "not (... and ...)" is true of nan as well. A maximum up to 1 means 0..1, not 0..255.
+            if not (low >= 0 and high <= 255) or 0 < high <= 1:
+                raise ValueError(
+                    f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}"
+                )
+        return self._rows(images)
 
     def read(self, path, invert=False):
         """Read an image file for `transform`: its middle, scaled to image_shape, as uint8.
 
         invert: turn black ink on white into white on black. Warns if that seems forgotten.
+        Raises ValueError naming a file that is no image, or whose numbers could be of any range.
         """
-        image = _read_image(path, self.image_shape[:2], gray=len(self.image_shape) == 2)
-        image = 255 - image if invert else image
-        # mean training image in 0..255; all zeros, so no hint, for `load_transform` of raw pixels
-        usual = self.mean * 255 if self.normalize or self.X_train is None else self.X_train.mean(0)
-        dark = usual.any() and usual.reshape(self.image_shape)[[0, -1]].mean() < 64
-        if dark and image[[0, -1]].mean() > 127:
-            hint = f"{path} is bright at its border: try read(path, invert={not invert})"
-            warnings.warn(hint, stacklevel=2)
+        if self.normalize is None:
+            raise ValueError("read it with Pillow, and treat it as you treated X_train")
+        mode = "RGB"
+        if len(self.image_shape) == 2:
+            mode = "L"
+        image = _read_image(path, self.image_shape[:2], mode)
+        if invert:
+            image = 255 - image
+        mean_image = self.mean.reshape(self.image_shape) * _scale(self.normalize)
+        # The first and the last row show the background: is it dark there, and bright here?
+        if mean_image[[0, -1]].mean() < 64 and image[[0, -1]].mean() > 127:
+            warnings.warn(
+                f"{path} is bright at its border: try read(path, invert={not invert})",
+                stacklevel=2,
+            )
         return image
-
-    def to_pixels(self, X):
-        """Undo `transform`, for pictures: rows (N, D) to images (N, *image_shape) of 0..255."""
-        pixels = np.array(X, self.mean.dtype) * self.std + self.mean
-        pixels *= 255 if self.normalize else 1
-        return np.clip(pixels, 0, 255).reshape(-1, *self.image_shape)
 
     def save_transform(self, path):
         """Write all that `transform` needs, without the data, as .npz for `load_transform`."""
-        facts = {name: getattr(self, name) for name in FACTS}
-        with open(f"{path}.part", "wb") as file:
-            np.savez(file, **facts | {"normalize": str(self.normalize)})
-        os.replace(f"{path}.part", path)
+        arrays = {
+            "name": self.name,
+            "image_shape": self.image_shape or (),
+            "class_names": self.class_names,
+            "normalize": str(self.normalize),
+            "mean": self.mean,
+            "std": self.std,
+        }
+        _write_npz(path, arrays)
 
 
 def load_transform(path):
-    """The `Dataset` that `save_transform` wrote to path, without its rows and labels."""
-    with _reading(path, "no saved transform") as file, np.load(file, allow_pickle=False) as data:
-        name, shape, names, how, _, std = (data[key].tolist() for key in FACTS)
-        how = {"True": True, "False": False}.get(how, how)
-        return Dataset(name, tuple(shape), tuple(names), how, data["mean"], std)
+    """The `Dataset` that `save_transform` wrote to path, without its rows and labels.
+
+    Raises ValueError, naming the file, if it is damaged or of another kind.
+    """
+    with _reading(path, "saved transform") as file, np.load(file, allow_pickle=False) as arrays:
+        name, image_shape, class_names, normalize, std = [
+            arrays[key].tolist()
+            for key in ("name", "image_shape", "class_names", "normalize", "std")
+        ]
+        # Strings were saved. "standard" and "mean" stay as they are.
+        normalize = {"True": True, "False": False, "None": None}.get(normalize, normalize)
+        return Dataset(
+            name,
+            tuple(image_shape) or None,
+            tuple(class_names),
+            normalize,
+            arrays["mean"],
+            std,
+        )
+
+
+def _begin_dataset(name, class_names, normalize, dtype, images):
+    """A Dataset with the mean and std of these training images, (N, ...) of uint8.
+
+    The caller then fills in X_train, X_val, ..., y_test; Dataset._rows makes the rows.
+    """
+    if normalize not in (True, "standard", "mean", False):
+        raise ValueError(f"normalize must be True, False, 'standard' or 'mean', got {normalize!r}")
+    rows = images.reshape(len(images), -1)
+    # Sums of integers are exact.
+    mean = rows.sum(axis=0, dtype=np.int64) / (_scale(normalize) * len(rows))
+    std = 1.0
+    if normalize == "standard":
+        squares = 0.0
+        for start in range(0, len(rows), 1000):  # all at once would take much memory
+            # As the mean image is subtracted, the mean of all is 0.
+            squares += np.square(rows[start : start + 1000] / 255 - mean).sum()
+        if squares > 0:  # 0 if all images are the same
+            std = math.sqrt(squares / rows.size)
+    return Dataset(name, images.shape[1:], tuple(class_names), normalize, mean.astype(dtype), std)
 
 
 def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype=np.float32):
     """Read, split and normalise a dataset by its name; returns a `Dataset`.
 
-    name: one of DATASETS. directory: holds the datasets' folders; by default what the environment
-        variable TWO_LAYER_NET_DATA says, else datasets/ beside this file, where mnist5k always is.
-    validation: how many of the training rows, the last ones, become X_val.
-    normalize: True: pixels / 255 minus the mean image of X_train. "standard": also divided by the
-        standard deviation of what is left, over all pixels. False: 0..255 as they are.
+    name: "mnist5k", "mnist", "fashion_mnist", "cifar10" or "svhn".
+    directory: holds the datasets' folders; by default what the environment variable
+        TWO_LAYER_NET_DATA says, else datasets/ beside this file, where mnist5k always is.
+    validation: how many of the training images, the last ones, become X_val; by default 800, of
+        MNIST and Fashion-MNIST 10000, of CIFAR-10 1000, of SVHN 3257 (70000 are left).
+    normalize: what becomes of pixels of 0..255.
+        True: pixels / 255, minus the mean image of X_train.
+        "standard": also divided by the standard deviation of what is left, over all pixels.
+        "mean": 0..255, minus the mean image (as in Stanford's course cs231n).
+        False: 0..255 as they are.
     Raises FileNotFoundError, saying what to do, or ValueError, naming a file that is damaged.
     """
-    folder, shape, class_names, n_val, _ = _facts(name, directory)
-    train, y_train, test, y_test = _read(name, folder)
-    n = len(train) - (n_val if validation is None else validation)
-    if not 0 < n <= len(train):
-        raise ValueError(f"validation must be in 0..{len(train) - 1}, got {validation}")
-    how = _fit(train[:n], normalize, dtype)
-    X = (_normalize(images, *how) for images in (train[:n], train[n:], test))
-    return Dataset(name, shape, class_names, *how, *X, y_train[:n], y_train[n:], y_test)
+    images, labels, test_images, test_labels = _read(name, _folder(name, directory))
+    source = DATASETS[name]
+    if validation is None:
+        validation = source.num_validation
+    n = len(images) - validation
+    if not 0 < n <= len(images):
+        raise ValueError(
+            f"validation must be in 0..{len(images) - 1}, got {validation}: "
+            f"{name} has {len(images)} training images"
+        )
+    data = _begin_dataset(name, source.class_names, normalize, dtype, images[:n])
+    data.X_train = data._rows(images[:n])
+    data.X_val = data._rows(images[n:])
+    data.X_test = data._rows(test_images)
+    data.y_train = labels[:n]
+    data.y_val = labels[n:]
+    data.y_test = test_labels
+    return data
+
+
+def load_CIFAR10(ROOT):
+    """cs231n's: images (50000, 32, 32, 3), float64, and labels in ROOT, then those to test on."""
+    Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
+    return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
+
+
+def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
+    """cs231n's: a dict of X_train, y_train, X_val, y_val, X_test and y_test.
+
+    Images are (N, 32, 32, 3), float64, 0..255, minus the mean image of X_train. They are read from
+    where load_dataset looks for "cifar10". Raises ValueError if more are wanted than there are.
+    """
+    X, y, X_test, y_test = _read("cifar10", _folder("cifar10", None))
+    end = num_training + num_validation
+    if end > len(X) or num_test > len(X_test):
+        raise ValueError(f"there are {len(X)} images to train on, {len(X_test)} to test on")
+    mean = 0.0
+    if subtract_mean:
+        mean = X[:num_training].mean(axis=0)
+    return {
+        "X_train": X[:num_training] - mean,
+        "y_train": y[:num_training],
+        "X_val": X[num_training:end] - mean,
+        "y_val": y[num_training:end],
+        "X_test": X_test[:num_test] - mean,
+        "y_test": y_test[:num_test],
+    }
+
+
+# ---- Data of your own
+
+
+def _own_part(part, X, y, data, row_shape):
+    """X as rows (N, D) and y (N,) as int64, if they fit to each other and to the Dataset."""
+    X = np.asarray(X)
+    y = np.asarray(y)
+    # If labels are names, the error advises this code, which numbers them alike in each part.
+    _check_labels(f"y_{part}", y, f"np.searchsorted(np.unique(y_train), y_{part})")
+    wanted = (len(y), *row_shape)
+    # "biuf": bool, integer, unsigned integer, float
+    if X.shape != wanted or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X_{part} must hold numbers in the shape {wanted}, a row for each label and like "
+            f"X_train's, got {X.shape} of {X.dtype}"
+        )
+    return data._rows(X), y.astype(np.int64)
+
+
+def make_dataset(
+    X_train, y_train, X_val, y_val, X_test=None, y_test=None, *, image_shape=None, class_names=None
+):
+    """A `Dataset` of arrays of your own, such as tune.sweep wants: their numbers stay as they are.
+
+    X_train, X_val, X_test: rows (N, D), such as a table of D columns, or images (N, rows, columns)
+        or (N, rows, columns, 3). They become float32, or float64 if they are float64 or integers of
+        more than 16 bits.
+    y_train, y_val, y_test: integer labels (N,), of which the first is 0.
+    image_shape: (rows, columns) or (rows, columns, 3), for pictures; not needed if X is of images.
+    class_names: a name for each label; by default the numbers.
+    Raises ValueError, saying what to do, for arrays and labels that do not fit.
+    """
+    X_train = np.asarray(X_train)
+    D = X_train[0].size
+    if X_test is None:
+        X_test = X_train[:0]
+        y_test = np.zeros(0, int)  # (0,)
+    row_shape = X_train.shape[1:]
+    if len(row_shape) > 1:
+        image_shape = row_shape
+    if image_shape is not None:
+        image_shape = tuple(image_shape)
+        # What comes after rows and columns: nothing, or 3 for red, green and blue
+        if image_shape[2:] not in ((), (3,)) or math.prod(image_shape) != D:
+            raise ValueError(
+                f"images must be (rows, columns) or (rows, columns, 3), of {D} numbers, "
+                f"got {image_shape}; give X[..., 0] for (N, rows, columns, 1), "
+                "X.transpose(0, 2, 3, 1) for (N, 3, rows, columns), "
+                "X.reshape(len(X), -1) for what is no image"
+            )
+    # With normalize None the mean is not subtracted: `_rows` only takes the length and the dtype of
+    # rows from it. That is float32, or float64 for float64 and for integers of more than 16 bits.
+    mean = np.zeros(D, np.result_type(X_train, np.float32))
+    data = Dataset("arrays", image_shape, class_names, None, mean, 1.0)
+    data.X_train, data.y_train = _own_part("train", X_train, y_train, data, row_shape)
+    data.X_val, data.y_val = _own_part("val", X_val, y_val, data, row_shape)
+    data.X_test, data.y_test = _own_part("test", X_test, y_test, data, row_shape)
+    labels = np.concatenate([data.y_train, data.y_val, data.y_test])
+    if class_names is None:
+        class_names = range(labels.max() + 1)
+    data.class_names = tuple(map(str, class_names))
+    _check_range("labels", labels, len(data.class_names))
+    return data
+
+
+def _visible(folder):
+    """The paths in a folder, by name, without what file managers leave behind."""
+    left_behind = ("Thumbs.db", "desktop.ini")
+    return [
+        path
+        for path in sorted(Path(folder).iterdir())
+        if path.name[0] != "." and path.name not in left_behind
+    ]
+
+
+def _draw_parts(folder, n, validation, test, rng):
+    """What each of the n images of a class is for: "train", "val" or "test", in random order."""
+    n_val = round(validation * n)
+    n_test = round(test * n)
+    n_train = n - n_val - n_test
+    if n_train <= 0:
+        raise ValueError(f"{folder} has too few images, none is left to train on")
+    if validation > 0 and n_val == 0:
+        warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=3)
+    return rng.permutation(np.repeat(["test", "val", "train"], [n_test, n_val, n_train]))
 
 
 def load_image_folder(
@@ -134,111 +700,188 @@ def load_image_folder(
 ):
     """Read your own images, a folder of them for each class; returns a `Dataset`.
 
-    size: (rows, columns) to bring all images to: the middle of each, scaled. Default: as they are.
+    size: (rows, columns) to bring all images to, or one number for both: the middle of each,
+        scaled. Default: as they are.
     validation, test: the shares of each class, drawn by `seed`, that become X_val and X_test.
+    normalize: see load_dataset.
     The images are gray if all of them are. Photos are turned as their EXIF data say, transparency
-    becomes white. Raises ValueError naming a file that is no image, or of another size.
+    becomes white. Raises ValueError naming a file that is no image, or of another size, or whose
+    numbers could be of any range, and a folder inside the folder of a class.
     """
-    rng, folders = np.random.default_rng(seed), _visible(directory, Path.is_dir)
+    if isinstance(size, int):
+        size = (size, size)
+    if size is not None and min(size) < 1:
+        raise ValueError(f"size must be (rows, columns), each at least 1, got {size}")
+    folders = [path for path in _visible(directory) if path.is_dir()]
     if len(folders) < 2:
         raise ValueError(f"{directory} must hold a folder for each of two classes or more")
-    images, y, parts = [], [], []  # 0: a row to test with, 1: to validate with, 2: to train on
+    rng = np.random.default_rng(seed)
+    images = []
+    labels = []
+    parts = []
     for label, folder in enumerate(folders):
-        paths = _visible(folder, Path.is_file)
-        n_test, n_val = round(test * len(paths)), round(validation * len(paths))
-        n_train = len(paths) - n_test - n_val
-        if n_train <= 0:
-            raise ValueError(f"{folder} has too few images, none is left to train on")
-        if validation and not n_val:
-            warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=2)
-        parts.extend(rng.permutation(np.repeat([0, 1, 2], [n_test, n_val, n_train])))
-        y.extend([label] * len(paths))
+        paths = _visible(folder)
         for path in paths:
+            if path.is_dir():
+                raise ValueError(
+                    f"{path} is a folder where images should be: move them up, or give "
+                    "load_image_folder the folder that holds a folder for each class"
+                )
             images.append(_read_image(path, size))
             if images[-1].shape != images[0].shape:
-                raise ValueError(f"{path} has another size: give load_image_folder a size")
-    images, y, parts = np.stack(images), np.array(y), np.array(parts)
-    images = images[..., 0] if (images == images[..., :1]).all() else images
-    rows = [rng.permutation(np.flatnonzero(parts == part)) for part in (2, 1, 0)]
-    how = _fit(images[rows[0]], normalize, dtype)
-    names, name = tuple(folder.name for folder in folders), Path(directory).resolve().name
-    X = (_normalize(images[r], *how) for r in rows)
-    return Dataset(name, images.shape[1:], names, *how, *X, *(y[r] for r in rows))
-
-
-def _visible(folder, kind):
-    """What a folder holds of this kind, without the files that file managers leave behind."""
-    paths = (path for path in Path(folder).iterdir() if kind(path) and path.name[0] != ".")
-    return sorted(path for path in paths if path.name not in ("Thumbs.db", "desktop.ini"))
-
-
-def _read_image(path, size=None, gray=False):
-    """An image file as uint8 (rows, columns, 3), or (rows, columns) if gray, brought to size."""
-    from PIL import Image, ImageOps  # here, because nothing else in this file needs them
-
-    with _reading(path, "no image") as file:
-        image = ImageOps.exif_transpose(Image.open(file))
-        if image.mode.startswith("I"):  # 16 bits
-            image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BOX) if size else image
-    return np.array(image.convert("L" if gray else "RGB"))
-
-
-def load_CIFAR10(ROOT):
-    """cs231n's: float64 images (50000, 32, 32, 3) and labels in ROOT, then those to test on."""
-    Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
-    return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
-
-
-def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
-    """cs231n's: a dict of float64 X_train (N, 3, 32, 32), y_train ...: 0..255, less their mean."""
-    train, y_train, test, y_test = _read("cifar10", _facts("cifar10")[0])
-    n, end = num_training, num_training + num_validation
-    if end > len(train) or num_test > len(test):
-        raise ValueError(f"there are {len(train)} images to train on and {len(test)} to test on")
-    data = {"y_train": y_train[:n], "y_val": y_train[n:end], "y_test": y_test[:num_test]}
-    parts = {"X_train": train[:n], "X_val": train[n:end], "X_test": test[:num_test]}
-    mean = train[:n].mean(axis=0) if subtract_mean else 0.0
-    return {name: (X - mean).transpose(0, 3, 1, 2).copy() for name, X in parts.items()} | data
+                raise ValueError(f"{path} has another size: give a size, such as size=32")
+            labels.append(label)
+        parts.extend(_draw_parts(folder, len(paths), validation, test, rng))
+    images = np.stack(images)
+    if (images == images[..., :1]).all():  # green and blue are like red: all are gray
+        images = images[..., 0]
+    labels = np.array(labels)
+    # The images are in the order of their classes: mix the indices of those in each part.
+    indices = [np.flatnonzero(np.array(parts) == part) for part in ("train", "val", "test")]
+    in_train, in_val, in_test = map(rng.permutation, indices)
+    names = [folder.name for folder in folders]
+    data = _begin_dataset(Path(directory).resolve().name, names, normalize, dtype, images[in_train])
+    data.X_train = data._rows(images[in_train])
+    data.X_val = data._rows(images[in_val])
+    data.X_test = data._rows(images[in_test])
+    data.y_train = labels[in_train]
+    data.y_val = labels[in_val]
+    data.y_test = labels[in_test]
+    return data
 
 
 def make_spirals(classes=3, points=100, rng=0):
     """Points X (N, 2) on arms of a spiral, a class each, and labels y (cs231n's case study)."""
-    rng, y = np.random.default_rng(rng), np.repeat(np.arange(classes), points)
+    rng = np.random.default_rng(rng)
+    y = np.repeat(np.arange(classes), points)
     radius = np.tile(np.linspace(0, 1, points), classes)
     angle = 4 * (y + radius) + 0.2 * rng.standard_normal(len(y))
-    return radius[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1), y
+    X = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
+    return X, y
 
 
-def one_hot_encode(y, num_classes=None, dtype=np.float64):
-    """Integer labels y (N,) as rows (N, num_classes), 1 at the label, 0 elsewhere."""
-    y = np.asarray(y)
-    C = int(y.max()) + 1 if num_classes is None else num_classes
-    if y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= C:
-        raise ValueError(f"y must be integers (N,) in 0..{C - 1}, got {y.shape} up to {y.max()}")
-    return np.eye(C, dtype=dtype)[y]
+# ---- Augmentations, for train(..., augment=...): each returns a new array
 
 
-def one_hot_decode(Y):
-    """One-hot rows Y (N, C) as labels (N,); for scores or probabilities use Y.argmax(axis=1)."""
-    Y = np.asarray(Y)
-    if Y.ndim != 2 or not ((Y == 0) | (Y == 1)).all() or not (Y.sum(axis=1) == 1).all():
-        raise ValueError("Y must have one 1 in each row, else 0; for scores use Y.argmax(axis=1)")
-    return Y.argmax(axis=1)
+def _check_images(X_batch):
+    """See that X_batch is (N, H, W) or (N, H, W, C), of two rows and two columns or more."""
+    if (
+        X_batch.ndim not in (3, 4)
+        or min(X_batch.shape[1:3]) < 2
+        or (X_batch.ndim == 4 and X_batch.shape[3] > 4)
+    ):
+        raise ValueError(
+            f"X_batch must be (N, H, W) or (N, H, W, C), with H and W at least 2, "
+            f"got {X_batch.shape}; X.reshape(-1, *image_shape) makes images of rows, "
+            "X.transpose(0, 2, 3, 1) moves the colours of (N, C, H, W)"
+        )
 
 
 def flip(X_batch, rng):
     """Mirror each image (N, H, W[, C]) left to right with probability 1/2: train(augment=flip)."""
-    X = _images(X_batch).copy()
+    _check_images(X_batch)
+    X = X_batch.copy()
     mirrored = rng.random(len(X)) < 0.5
     X[mirrored] = X[mirrored, :, ::-1]
-    return X.reshape(X_batch.shape)
+    return X
 
 
 def drop_inputs(X_batch, rng, p=0.2):
     """Dropout of inputs: each float of X_batch is 0 with probability p, else divided by 1 - p."""
-    return X_batch * ((rng.random(X_batch.shape) >= p) / X_batch.dtype.type(1 - p))
+    if X_batch.dtype.kind != "f":
+        raise ValueError(f"X_batch is {X_batch.dtype}: give floats, X.astype(np.float32)")
+    kept = rng.random(X_batch.shape) >= p
+    # With 1 - p in the dtype of X_batch the result has this dtype, too.
+    return X_batch * (kept / X_batch.dtype.type(1 - p))
+
+
+def _bumps(n, sigma):
+    """Gaussian bumps at n pixels: (n, bumps), a column each, for elastic distortions.
+
+    bumps @ heights, with random heights, is a smooth random curve.
+    """
+    # They are sigma apart, with one beyond each border. With 28 pixels and sigma 4 the centres
+    # are at -4, 0, 4, ..., 28.
+    centres = sigma * np.arange(-1, n / sigma + 1)
+    distances = (np.arange(n)[:, None] - centres) / sigma
+    bumps = np.exp(-0.5 * distances**2)
+    # If the heights h_k are independent and of variance 1, the variance of sum_k b_k h_k at a pixel
+    # is sum_k b_k^2. With rows of norm 1 it is 1.
+    norms = np.linalg.norm(bumps, axis=1, keepdims=True)
+    return (bumps / norms).astype(np.float32)
+
+
+def _places(shape, rng, pixels, degrees, zoom, elastic, sigma):
+    """The row and the column that each pixel of the new images is taken from, both (N, H, W).
+
+    The arguments after rng are those of `distort`; pixels is the largest shift. Each new pixel is
+    mapped back to its old place, so to stretch by a factor, coordinates are divided by it.
+    """
+    N, H, W = shape[:3]
+    # Five numbers of -1..1 for each image
+    down, right, turn, tall, wide = (2 * rng.random((5, N, 1, 1)) - 1).astype(np.float32)
+    angle = np.radians(degrees) * turn
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    row_factor = 1 / (1 + zoom * tall)
+    column_factor = 1 / (1 + zoom * wide)
+    # y and x are measured from the centre, about which the image is rotated and stretched.
+    middle_row = (H - 1) / 2
+    middle_column = (W - 1) / 2
+    y = np.arange(H, dtype=np.float32)[:, None] - middle_row
+    x = np.arange(W, dtype=np.float32) - middle_column
+    # Each new pixel, rotated, scaled and shifted, gives its place in the old image.
+    rows = row_factor * (cos * y - sin * x) + (pixels * down + middle_row)
+    columns = column_factor * (sin * y + cos * x) + (pixels * right + middle_column)
+    if elastic > 0:
+        # Smooth random fields: sums of bumps at regular places, of random heights.
+        bumps_down = _bumps(H, sigma)
+        bumps_across = _bumps(W, sigma)
+        size = (2, N, bumps_down.shape[1], bumps_across.shape[1])
+        heights = rng.standard_normal(size).astype(np.float32)
+        # (H, bumps) @ (N, bumps, bumps) @ (bumps, W) is (N, H, W).
+        rows += elastic * (bumps_down @ heights[0] @ bumps_across.T)
+        columns += elastic * (bumps_down @ heights[1] @ bumps_across.T)
+    return rows, columns
+
+
+def _between(pixels, i, share):
+    """Values from that of pixel i, where share is 0, to that of the next, where share is 1.
+
+    pixels: (P, C), those of all images in one list, row by row. i: (N, H, W), indices in it.
+    share: (N, H, W, 1).
+    """
+    values = np.take(pixels, i, axis=0)
+    # pixels[1:] at i is pixels at i + 1.
+    return values + share * (np.take(pixels[1:], i, axis=0) - values)
+
+
+def _values_at(places, images):
+    """What the images hold at these places, between pixels: bilinear interpolation.
+
+    Beyond the border they go on as at the border.
+    """
+    rows, columns = places
+    N, H, W = rows.shape
+    pixels = images.reshape(N * H * W, -1)
+    whole_numbers = images.dtype.kind != "f"
+    if whole_numbers:
+        pixels = pixels.astype(np.float64)
+    # Each place is between four pixels: top and left are the row and the column of the first.
+    top = np.clip(rows, 0, H - 2).astype(np.intp)
+    left = np.clip(columns, 0, W - 2).astype(np.intp)
+    # How far it is from the upper two, 0, to the lower two, 1, and from the left to the right two
+    down = np.clip(rows - top, 0, 1)[..., None]
+    right = np.clip(columns - left, 0, 1)[..., None]
+    # Where the first is in `pixels`. i + 1 is its neighbour to the right, i + W the one below. Both
+    # exist, as top is at most H - 2, and left at most W - 2. pixels[W:] at i is pixels at i + W.
+    i = (np.arange(N)[:, None, None] * H + top) * W + left
+    above = _between(pixels, i, right)
+    # In one expression numpy can reuse the memory of what is calculated between: a fifth faster.
+    values = above + down * (_between(pixels[W:], i, right) - above)
+    if whole_numbers:
+        values = np.rint(values)
+    return values.astype(images.dtype).reshape(images.shape)
 
 
 def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, sigma=4.0):
@@ -248,174 +891,42 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     degrees: rotation about the centre, uniform in -degrees..degrees.
     zoom: factors of height and of width, each uniform in 1 - zoom..1 + zoom.
     elastic, sigma: size and smoothness, in pixels, of random shifts of single pixels (Simard 2003).
+    Integers are rounded. Raises ValueError for images of one row or column.
     """
-    if len(X_batch) > 100:  # small pieces stay in the cache: 18 microseconds an image instead of 31
-        how = {"pixels": pixels, "degrees": degrees, "zoom": zoom, "elastic": elastic}
-        pieces = (X_batch[i : i + 100] for i in range(0, len(X_batch), 100))
-        return np.concatenate([distort(piece, rng, sigma=sigma, **how) for piece in pieces])
-    X = _images(X_batch)
-    N, H, W, C = X.shape
-    y = np.arange(H, dtype=np.float32)[:, None] - (H - 1) / 2  # from the centre
-    x = np.arange(W, dtype=np.float32) - (W - 1) / 2
-    down, right, turn, tall, wide = (2 * rng.random((5, N, 1, 1)) - 1).astype(np.float32)
-    cos, sin = np.cos(np.radians(degrees) * turn), np.sin(np.radians(degrees) * turn)
-    tall, wide = 1 / (1 + zoom * tall), 1 / (1 + zoom * wide)
-    # (N, H, W): the row and the column that each pixel comes from
-    rows = (tall * cos) * y - (tall * sin) * x + (pixels * down + (H - 1) / 2)
-    columns = (wide * sin) * y + (wide * cos) * x + (pixels * right + (W - 1) / 2)
-    if elastic:
-        # Gaussian bumps, sigma apart, a column each; rows of norm 1 make each shift's std `elastic`
-        places = (np.arange(n)[:, None] / sigma - np.arange(-1, n / sigma + 1) for n in (H, W))
-        bumps = (np.exp(-0.5 * place**2) for place in places)
-        V, U = ((b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for b in bumps)
-        noise = rng.standard_normal((2, N, V.shape[1], U.shape[1])).astype(np.float32)
-        for field, bent in zip((rows, columns), noise, strict=True):
-            field += elastic * (V @ bent @ U.T)
-    top, left = (np.clip(a, 0, n - 2).astype(np.intp) for a, n in ((rows, H), (columns, W)))
-    lower, righter = (np.clip(a, 0, 1)[..., None] for a in (rows - top, columns - left))
-    i = (np.arange(N)[:, None, None] * H + top) * W + left
-    pixel = X.reshape(-1, C) if X.dtype.kind == "f" else X.reshape(-1, C).astype(np.float64)
-
-    def between(i):
-        a = np.take(pixel, i, axis=0)
-        return a + righter * (np.take(pixel, i + 1, axis=0) - a)
-
-    above = between(i)
-    bent = above + lower * (between(i + W) - above)
-    bent = bent if X.dtype.kind == "f" else np.rint(bent)
-    return bent.astype(X.dtype, copy=False).reshape(X_batch.shape)
+    _check_images(X_batch)
+    bent = [X_batch[:0]]  # so that there is something to concatenate if X_batch is empty
+    for start in range(0, len(X_batch), 100):  # so few stay in the processor's cache
+        part = X_batch[start : start + 100]
+        places = _places(part.shape, rng, pixels, degrees, zoom, elastic, sigma)
+        bent.append(_values_at(places, part))
+    return np.concatenate(bent)
 
 
-def _images(X_batch):
-    """X_batch as (N, H, W, C)."""
-    if X_batch.ndim not in (3, 4):
-        raise ValueError(f"X_batch is {X_batch.shape}: make it images, X.reshape(-1, *image_shape)")
-    return X_batch if X_batch.ndim == 4 else X_batch[..., None]
+# ---- Downloads
 
 
-@contextmanager
-def _reading(path, else_):
-    """Open a file; an error in the block says that the file is damaged or something else."""
-    with open(path, "rb") as file:
-        try:
-            yield file
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or {else_}: {error}") from error
-
-
-def read_idx(path):
-    """Read an IDX file of bytes (see Y. LeCun's MNIST page), gzipped or not, as a uint8 array."""
-    with _reading(path, "no IDX file of bytes") as file:
-        content = file.read()
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-        if content[:3] != b"\0\0\x08":
-            raise ValueError("it does not start with 00 00 08")
-        shape = np.frombuffer(content, ">u4", content[3], offset=4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-
-
-def _facts(name, directory=None):
-    """The dataset's folder, whether it is there or not, and the rest of its row in DATASETS."""
-    if name not in DATASETS:
-        raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}")
-    here = Path(__file__).resolve().parent / "datasets"
-    root = Path(directory or os.environ.get("TWO_LAYER_NET_DATA") or here).expanduser()
-    if name == "mnist5k" and directory is None and not (root / name).is_dir():
-        root = here
-    return root / DATASETS[name][0], *DATASETS[name][1:]
-
-
-def _find(folder, file):
-    """The path of a file, packed or not, with .idx for -idx, or in a folder of its name."""
-    plain = file.removesuffix(".gz")
-    names = [name + end for name in (plain, plain.replace("-idx", ".idx")) for end in (".gz", "")]
-    paths = (path for name in names for path in (folder / name, folder / name / name))
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _read(name, folder):
-    """Images, uint8, and labels, int64, to train on, then those to test on."""
-    paths = {file: _find(folder, file) for file in DATASETS[name][4]}
-    missing = [file for file, path in paths.items() if path is None]
-    if missing:
-        how = f'run `python data_utils.py {name} --directory "{folder.absolute().parent}"`, or '
-        how = how * (name in DOWNLOADS) + "put them there"
-        raise FileNotFoundError(f"{folder.absolute()} lacks {', '.join(missing)}: {how}")
-    *train, last = paths.values()
-    if name == "cifar10":
-        return *_read_cifar10(train), *_read_cifar10([last])
-    if name == "svhn":
-        return *_read_svhn(*train), *_read_svhn(last)
-    data = [read_idx(path) for path in paths.values()]
-    for path, images, labels in ((train[1], *data[:2]), (last, *data[2:])):
-        if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
-            raise ValueError(f"{path}: a label above 9, or {labels.shape} for {images.shape}")
-    return data[0], data[1].astype(np.int64), data[2], data[3].astype(np.int64)
-
-
-class _BatchUnpickler(pickle.Unpickler):
-    """Admits what rebuilds an array, under numpy's old and new names, and nothing else."""
-
-    def find_class(self, module, name):
-        known = {"numpy": ("ndarray", "dtype"), "_codecs": ("encode",)}
-        for core in ("numpy.core", "numpy._core"):
-            known |= {f"{core}.multiarray": ("_reconstruct",), f"{core}.numeric": ("_frombuffer",)}
-        if name not in known.get(module, ()):
-            raise ValueError(f"it asks for {module}.{name}, which a batch does not")
-        return super().find_class(module, name)
-
-
-def _read_cifar10(paths):
-    images, labels = [], []
-    for path in paths:
-        with _reading(path, "no CIFAR-10 batch") as file:
-            batch = _BatchUnpickler(file, encoding="bytes").load()
-            batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
-            # a row holds the red of all pixels, then their green, then their blue
-            rows = batch["data"].reshape(len(batch["labels"]), 3, 32, 32)
-            images.append(rows.transpose(0, 2, 3, 1).astype(np.uint8, casting="safe"))
-            labels.append(np.array(batch["labels"], np.int64))
-            one_hot_encode(labels[-1], 10)  # raises for labels outside 0..9
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _read_svhn(path):
+def _fetch(name, file, where, advice):
+    """Download a file of a dataset into the folder `where`, from the first address that has it."""
     try:
-        from scipy.io import loadmat
+        import pooch
+        import tqdm  # noqa: F401, with which pooch shows the progress
     except ImportError as error:
-        raise ImportError(f"SVHN's files need scipy: {INSTALL}") from error
-    with _reading(path, "not SVHN's") as file:
-        content = loadmat(file, variable_names=("X", "y"))
-        X, y = content["X"].transpose(3, 0, 1, 2), content["y"].ravel().astype(np.int64)
-        if X.shape != (len(y), 32, 32, 3) or X.dtype != np.uint8:
-            raise ValueError(f"X is {X.dtype} {X.shape}, y {y.shape}")
-        one_hot_encode(y - 1, 10)  # raises for labels outside 1..10
-    return np.ascontiguousarray(X), y % 10  # 10 stands for the digit 0
-
-
-def _fit(images, normalize, dtype):
-    """normalize, mean and std, as `Dataset` has them, for uint8 training images."""
-    if normalize not in (True, False, "standard"):
-        raise ValueError(f"normalize must be True, False or 'standard', got {normalize!r}")
-    rows, std = images.reshape(len(images), -1), 1.0
-    if not normalize:
-        return False, np.zeros(rows.shape[1], dtype), std
-    mean = rows.sum(axis=0, dtype=np.int64) / (255 * len(rows))  # sums of integers are exact
-    if normalize == "standard":  # in pieces, as float64 takes 8 times the memory
-        pieces = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
-        squares = sum(float(np.square(piece / 255 - mean).sum()) for piece in pieces)
-        std = math.sqrt(squares / rows.size) or 1.0  # of images that are all the same
-    return normalize, mean.astype(dtype), std
-
-
-def _normalize(images, normalize, mean, std):
-    """Images to rows of mean's dtype; the one place where rows are normalised."""
-    rows = images.reshape(len(images), mean.size).astype(mean.dtype)
-    if normalize:
-        rows /= 255
-        rows -= mean
-        rows /= std
-    return rows
+        raise ImportError(f"downloads need pooch and tqdm: {INSTALL}") from error
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    message = f"{file} cannot be downloaded; {advice}. Tried:"
+    for address in DOWNLOADS[name]["addresses"]:
+        try:
+            pooch.retrieve(
+                f"{address}{file}",
+                f"md5:{DOWNLOADS[name]['md5'][file]}",
+                file,
+                where,
+                downloader=downloader,
+            )
+            return
+        except Exception as error:  # of the network, of the server, or a wrong checksum
+            message += f" {address}: {error};"
+    raise ConnectionError(message)
 
 
 def download(name, directory=None):
@@ -423,50 +934,37 @@ def download(name, directory=None):
 
     What is there stays. A ConnectionError names the files that are needed and their folder.
     """
-    folder, *_, files = _facts(name, directory)
-    words = DOWNLOADS[name].split()
-    mirrors, needed = [w for w in words if "://" in w], [f for f in files if not _find(folder, f)]
-    archive, where = name == "cifar10", folder.parent if name == "cifar10" else folder
-    files = ["cifar-10-python.tar.gz"] if archive else files
-    by_hand = (where / files[0]).exists()
-    for file, md5 in zip(files, words[len(mirrors) :], strict=True):
-        if file in needed or (archive and needed):
-            _fetch(mirrors, file, md5, where, f"into {folder.absolute()}: {', '.join(needed)}")
-    if archive and needed:
-        with tempfile.TemporaryDirectory(dir=where) as temporary:
-            with tarfile.open(where / files[0]) as tar:
-                tar.extractall(temporary, filter="data")
+    folder = _folder(name, directory)
+    missing = _missing(name, folder)
+    advice = f"put by hand into {folder.absolute()}: {', '.join(missing)}"
+    if name == "cifar10" and missing:
+        archive = folder.parent / CIFAR10_ARCHIVE
+        by_hand = archive.exists()
+        # An archive that is there already is only checked.
+        _fetch(name, CIFAR10_ARCHIVE, folder.parent, advice)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            # The filter refuses what would go to other folders.
+            shutil.unpack_archive(archive, temporary, filter="data")
             folder.mkdir(exist_ok=True)
-            for batch in CIFAR10:
-                os.replace(Path(temporary, folder.name, batch), folder / batch)
+            for file in missing:
+                os.replace(Path(temporary, folder.name, file), folder / file)
         if not by_hand:
-            os.remove(where / files[0])
+            archive.unlink()
+    else:
+        for file in missing:
+            _fetch(name, file, folder, advice)
     return folder
 
 
-def _fetch(mirrors, file, md5, where, needed):
-    """Download a file into the folder `where` from the first mirror that has it."""
-    try:
-        import pooch
-        import tqdm  # noqa: F401, with which pooch shows the progress
-    except ImportError as error:
-        raise ImportError(f"downloads need pooch and tqdm: {INSTALL}") from error
-    failures, get = [], pooch.HTTPDownloader(progressbar=True, timeout=30)
-    for mirror in mirrors:
-        try:
-            return pooch.retrieve(mirror + file, f"md5:{md5}", file, where, downloader=get)
-        except Exception as error:  # of the network, of the server, or a wrong checksum
-            failures.append(f"{mirror}: {error}")
-    hint = f"put by hand {needed}. Tried: {'; '.join(failures)}"
-    raise ConnectionError(f"{file} cannot be downloaded; {hint}")
-
-
 def main(arguments=None):
-    text = f"Download datasets to where load_dataset looks. Needs pooch and tqdm: {INSTALL}"
-    parser = argparse.ArgumentParser(description=text)
-    parser.add_argument("names", nargs="+", choices=DOWNLOADS, help="one or more of these")
-    parser.add_argument("--directory", help="default: $TWO_LAYER_NET_DATA, else datasets/")
-    options, failed = parser.parse_args(arguments), 0
+    """The command: download datasets, return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=f"Download datasets to where load_dataset looks; before: {INSTALL}"
+    )
+    parser.add_argument("names", nargs="+", choices=DOWNLOADS)
+    parser.add_argument("--directory")
+    options = parser.parse_args(arguments)
+    failed = 0
     for name in options.names:
         try:
             print(f"{name}: {download(name, options.directory)}")

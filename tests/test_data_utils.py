@@ -1,17 +1,14 @@
-"""Datasets, their files, one's own images, augmentations."""
+"""Datasets and their files, one's own images and arrays, labels, augmentations."""
 
 import gzip
-import hashlib
 import os
 import pickle
 import struct
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 from scipy.io import savemat
 
@@ -25,14 +22,17 @@ from data_utils import (
     load_dataset,
     load_image_folder,
     load_transform,
+    make_dataset,
     make_spirals,
     one_hot_decode,
     one_hot_encode,
     read_idx,
 )
-from two_layer_net import TwoLayerNet
 
-PROJECT = Path(data_utils.__file__).parent / "datasets"
+MNIST5K = Path(data_utils.__file__).parent / "datasets" / "mnist5k"
+RAW = read_idx(MNIST5K / "train-images-idx3-ubyte.gz").reshape(4000, 784)
+RAW_TEST = read_idx(MNIST5K / "t10k-images-idx3-ubyte.gz")
+RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -40,416 +40,622 @@ def data():
     return load_dataset("mnist5k")
 
 
-def full(name, **options):
-    try:
-        return load_dataset(name, **options)
-    except FileNotFoundError:
-        pytest.skip(f"{name} is not there")
+# ---- mnist5k, and what becomes of pixels
 
 
-def write_idx(path, array):
-    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+def test_last_training_rows_are_those_to_validate_with(data):
+    labels = read_idx(MNIST5K / "train-labels-idx1-ubyte.gz")
+    shapes = "X_train (3200, 784), X_val (800, 784), X_test (1000, 784)"
+    assert repr(data) == f"<Dataset mnist5k: {shapes}>"
+    assert np.array_equal(data.y_train, labels[:3200])
+    assert np.array_equal(data.y_val, labels[3200:])
+    assert data.X_train.dtype == np.float32
+    assert data.y_train.dtype == np.int64
+    assert len(load_dataset("mnist5k", validation=0).X_train) == 4000
 
 
-# ---- mnist5k, and what is done to pixels
-
-
-def test_mnist5k_is_split_and_centred(data):
-    raw = read_idx(PROJECT / "mnist5k" / "train-images-idx3-ubyte.gz").reshape(4000, 784)
-    labels = read_idx(PROJECT / "mnist5k" / "train-labels-idx1-ubyte.gz")
-    assert (
-        repr(data) == "<Dataset mnist5k: X_train (3200, 784), X_val (800, 784), X_test (1000, 784)>"
-    )
-    assert np.array_equal(data.y_train, labels[:3200]) and np.array_equal(data.y_val, labels[3200:])
-    mean = (raw[:3200] / 255).mean(axis=0)
-    assert np.allclose(data.X_val, raw[3200:] / 255 - mean, atol=1e-6)
-    assert data.X_train.dtype == np.float32 and data.y_train.dtype == np.int64
-    assert (
-        np.abs(data.X_train.mean(axis=0)).max() < 1e-6
-        and np.bincount(data.y_test).tolist() == [100] * 10
-    )
-
-
-def test_the_committed_files_are_those_of_the_readme():
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    for path in (PROJECT / "mnist5k").iterdir():
-        assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" in readme
-
-
-@pytest.mark.parametrize("normalize", [True, False, "standard"])
-def test_a_new_image_is_treated_like_the_training_rows(normalize, tmp_path):
-    data = load_dataset("mnist5k", normalize=normalize, validation=100, dtype=np.float64)
-    raw = read_idx(PROJECT / "mnist5k" / "t10k-images-idx3-ubyte.gz")
-    assert np.array_equal(data.transform(raw), data.X_test)
-    assert np.array_equal(data.transform(raw[7].astype(float)), data.X_test[7:8])
-    assert np.allclose(data.to_pixels(data.X_test), raw, atol=1e-9) and len(data.X_val) == 100
-    if normalize == "standard":
-        assert data.X_train.std() == pytest.approx(1)
-    data.save_transform(tmp_path / "t.npz")
-    back = load_transform(tmp_path / "t.npz")
-    assert np.array_equal(back.transform(raw), data.X_test)
-    assert (back.class_names, back.image_shape, back.name) == (
-        data.class_names,
-        (28, 28),
-        "mnist5k",
-    )
-
-
-def test_floats_of_0_to_1_and_other_wrong_pixels_are_refused(data):
-    image = np.full((28, 28), 0.5)
-    for wrong, message in (
-        (image, r"multiply 0..1 by 255"),
-        (image > 0, r"multiply 0..1 by 255"),
-        (600 * image, "0..255"),
-        (-image, "0..255"),
-        (np.full((28, 28), np.nan), "0..255"),
-        (np.zeros((3, 27, 28)), r"got \(3, 27, 28\)"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            data.transform(wrong)
-    assert data.transform(np.zeros((28, 28))).shape == (1, 784)  # black is black in both
-
-
-def test_wrong_names_sizes_and_folders(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"mnist5k.*got 'mnist5000'"):
-        load_dataset("mnist5000")
-    with pytest.raises(ValueError, match=r"validation must be in 0\.\.3999"):
-        load_dataset("mnist5k", validation=4000)
-    with pytest.raises(ValueError, match="normalize must be"):
-        load_dataset("mnist5k", normalize="minmax")
-    monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
-    assert len(load_dataset("mnist5k").X_train) == 3200  # comes with the project
-    for directory in (None, tmp_path):  # the download goes to where it was looked for
-        with pytest.raises(FileNotFoundError, match="lacks train-images") as error:
-            load_dataset("mnist", directory=directory)
-        assert f'`python data_utils.py mnist --directory "{tmp_path}"`' in str(error.value)
-    (tmp_path / "t.npz").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"t\.npz is damaged"):
-        load_transform(tmp_path / "t.npz")
-
-
-@pytest.mark.full_data
-def test_mnist_and_cifar10_as_published():
-    data = full("mnist")
-    assert (len(data.X_train), len(data.X_val), len(data.X_test)) == (50000, 10000, 10000)
-    assert data.y_train[:5].tolist() == [5, 0, 4, 1, 9] and data.y_test[:5].tolist() == [
-        7,
-        2,
-        1,
-        0,
-        4,
-    ]
-    data = full("cifar10", normalize=False)
-    assert data.X_train.shape == (49000, 3072) and data.class_names[6] == "frog"
-    assert np.bincount(np.r_[data.y_train, data.y_val]).tolist() == [5000] * 10
-
-
-# ---- files
-
-
-def lay_out_mnist(folder, name=lambda file: file):
-    folder.mkdir(parents=True)
-    for path in (PROJECT / "mnist5k").iterdir():
-        target = folder / name(path.name)
-        target.parent.mkdir(exist_ok=True)
-        content = path.read_bytes()
-        target.write_bytes(content if target.suffix == ".gz" else gzip.decompress(content))
+MEAN = RAW[:3000].mean(axis=0)
+STD = np.std(RAW[:3000] - MEAN)
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        lambda file: file,
-        lambda file: file.removesuffix(".gz"),
-        lambda file: file.removesuffix(".gz").replace("-idx", ".idx"),
-        lambda file: file.replace("-idx", ".idx"),
-        lambda file: f"{file.removesuffix('.gz')}/{file.removesuffix('.gz')}",
-    ],
+    ("normalize", "mean", "scale"),
+    [(True, MEAN, 255), ("standard", MEAN, STD), ("mean", MEAN, 1), (False, 0, 1)],
 )
-def test_files_are_found_by_any_of_their_names(name, data, tmp_path):
-    lay_out_mnist(tmp_path / "mnist", name)
-    found = load_dataset("mnist", directory=tmp_path, validation=800)
-    assert np.array_equal(found.X_train, data.X_train)
+def test_pixels_are_normalised_by_the_training_rows(normalize, mean, scale, tmp_path):
+    data = load_dataset("mnist5k", validation=1000, normalize=normalize, dtype=np.float64)
+    rows = np.concatenate([data.X_train, data.X_val])
+    assert np.allclose(rows, (RAW - mean) / scale, atol=1e-12)
+    data.save_transform(tmp_path / "look.npz")
+    for look in (data, load_transform(tmp_path / "look.npz")):  # new images are treated alike
+        assert np.array_equal(look.transform(RAW_TEST), data.X_test)
+        assert np.array_equal(look.transform(RAW_TEST[7] * 1.0), data.X_test[7:8])
+        assert np.allclose(look.to_pixels(data.X_test), RAW_TEST, atol=1e-9)
+        assert look.class_names == tuple("0123456789")
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    arrays(np.uint8, st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)), st.booleans()
-)
-def test_idx_files_come_back(tmp_path_factory, array, packed):
-    path = tmp_path_factory.mktemp("idx") / ("a.gz" if packed else "a")
-    write_idx(path, array)
-    assert np.array_equal(read_idx(path), array)
+@pytest.mark.parametrize("kind", [float, int, bool])
+def test_pixels_of_0_to_1_are_refused_but_not_black(kind, data):
+    picture = np.zeros((28, 28), kind)
+    assert np.array_equal(data.transform(picture), -data.mean[None])
+    picture[3:9] = 1
+    with pytest.raises(ValueError, match=r"multiply 0\.\.1 by 255"):
+        data.transform(picture)
+    assert data.transform(255 * picture).max() > 0.5
 
 
-def test_damaged_idx_files_are_named(tmp_path):
-    good = struct.pack(">HBB2I", 0, 8, 2, 3, 4) + bytes(12)
-    packed = gzip.compress(good)
-    spoiled = packed[:20] + bytes([packed[20] ^ 255]) + packed[21:]
-    for content in (
-        b"",
-        good[:7],
-        good[:-1],
-        good + b"\0",
-        b"\0\0\x0d" + good[3:],
-        packed[:-9],
-        spoiled,
-    ):
-        (tmp_path / "a-ubyte").write_bytes(content)
-        with pytest.raises(ValueError, match="a-ubyte is damaged"):
-            read_idx(tmp_path / "a-ubyte")
-    with pytest.raises(FileNotFoundError):
-        read_idx(tmp_path / "none")
+@pytest.mark.parametrize("wrong", [-1, 256, np.nan])
+def test_pixels_outside_0_to_255_are_refused_and_not_made(wrong, data):
+    with pytest.raises(ValueError, match=r"pixels must be of 0\.\.255"):
+        data.transform(np.linspace(100, wrong, 784))
+    assert data.to_pixels(data.X_test * 1000).max() == 255
 
 
-def test_images_and_labels_that_do_not_fit_are_named(tmp_path):
-    lay_out_mnist(tmp_path / "mnist")
-    labels = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
-    for wrong in (np.zeros(7, np.uint8), np.full(4000, 10, np.uint8)):
-        write_idx(labels, wrong)
-        with pytest.raises(ValueError, match=r"train-labels.*label above 9, or \("):
-            load_dataset("mnist", directory=tmp_path)
-
-
-RNG = np.random.default_rng(0)
-ROWS, LABELS = RNG.integers(0, 256, (60, 3072), np.uint8), RNG.integers(0, 10, 60).tolist()
-
-
-def lay_out_cifar10(folder, protocol=2, data=ROWS, labels=LABELS):
-    folder.mkdir()
-    for i, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
-        batch = {b"data": data[10 * i : 10 * i + 10], b"labels": labels[10 * i : 10 * i + 10]}
-        (folder / name).write_bytes(pickle.dumps(batch, protocol))
-
-
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_cifar10_in_the_official_format(protocol, tmp_path, monkeypatch):
-    folder = tmp_path / "cifar-10-batches-py"
-    lay_out_cifar10(folder, protocol)
-    X, y, X_test, y_test = load_CIFAR10(folder)
-    assert X.shape == (50, 32, 32, 3) and X.dtype == np.float64 and X_test.shape == (10, 32, 32, 3)
-    assert np.array_equal(X[3, 5, 7], ROWS[3].reshape(3, 32, 32)[:, 5, 7])
-    assert y.tolist() + y_test.tolist() == LABELS
+def test_folder_is_that_of_the_argument_or_of_the_environment(tmp_path, monkeypatch):
+    here = tmp_path / "here"
     monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
-    d = get_CIFAR10_data(30, 10, 5)
-    assert {k: v.shape for k, v in d.items() if k[0] == "X"} == {
-        "X_train": (30, 3, 32, 32),
-        "X_val": (10, 3, 32, 32),
-        "X_test": (5, 3, 32, 32),
-    }
-    assert np.allclose(d["X_train"].mean(axis=0), 0) and np.array_equal(d["y_val"], y[30:40])
-    raw = get_CIFAR10_data(30, 10, 5, subtract_mean=False)
-    assert np.array_equal(raw["X_val"], X[30:40].transpose(0, 3, 1, 2))
-    with pytest.raises(ValueError, match="50 images to train on"):
-        get_CIFAR10_data()
+    assert len(load_dataset("mnist5k").X_train) == 3200  # comes with the project
+    for directory, place in ((None, tmp_path), (here, here)):
+        with pytest.raises(FileNotFoundError, match="lacks train-images") as error:
+            load_dataset("mnist", directory=directory)
+        assert f'`python data_utils.py mnist --directory "{place}"`' in str(error.value)
 
 
-class Bomb:
-    def __reduce__(self):
-        return os.mkdir, ("executed",)
+@pytest.mark.full_data
+@pytest.mark.parametrize(
+    ("name", "first"), [("mnist", "5"), ("fashion_mnist", "Ankle boot"), ("cifar10", "frog")]
+)
+def test_first_image_is_as_published(name, first):
+    try:
+        data = load_dataset(name)
+    except FileNotFoundError:
+        pytest.skip(f"{name} is not there")
+    assert data.class_names[data.y_train[0]] == first
+    assert len(data.X_test) == 10000
 
 
-def test_a_batch_can_run_nothing_and_damage_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "cifar-10-batches-py"
-    lay_out_cifar10(folder)
-    batch, good = folder / "data_batch_2", (folder / "data_batch_2").read_bytes()
-    wrong = {b"data": ROWS[:10], b"labels": [10] * 10}, {b"data": ROWS[:9], b"labels": LABELS[:10]}
-    bombs = pickle.dumps({b"data": Bomb()}), pickle.dumps(np.save), b"", good[:-50]
-    for content in (*bombs, *map(pickle.dumps, wrong)):
-        batch.write_bytes(content)
-        with pytest.raises(ValueError, match="data_batch_2 is damaged"):
-            load_CIFAR10(folder)
-    assert not (tmp_path / "executed").exists()
+def test_failed_write_leaves_what_another_program_wrote(data, tmp_path, monkeypatch):
+    path = tmp_path / "look.npz"
+
+    def savez(file, **arrays):
+        file.write(b"half of it")
+        monkeypatch.undo()
+        data.save_transform(path)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises(OSError, match="disk full"):
+        data.save_transform(path)
+    assert np.array_equal(load_transform(path).mean, data.mean)
+    assert os.listdir(tmp_path) == ["look.npz"]
 
 
-def test_svhn_has_ten_for_zero_and_the_images_last(tmp_path):
-    (tmp_path / "svhn").mkdir()
-    X, y = RNG.integers(0, 256, (32, 32, 3, 12), np.uint8), np.arange(1, 13)[:, None] % 10 + 1
-    for part in ("train", "test"):
-        savemat(tmp_path / "svhn" / f"{part}_32x32.mat", {"X": X, "y": y})
-    data = load_dataset("svhn", directory=tmp_path, validation=2, normalize=False)
-    assert np.array_equal(data.X_test[4].reshape(32, 32, 3), X[..., 4])
-    assert data.y_test.tolist() == (y.ravel() % 10).tolist()
-    savemat(tmp_path / "svhn" / "test_32x32.mat", {"X": X, "y": 0 * y})
-    with pytest.raises(ValueError, match=r"test_32x32\.mat is damaged or not SVHN's"):
-        load_dataset("svhn", directory=tmp_path)
+def test_damaged_or_other_file_is_no_transform(tmp_path):
+    damaged = tmp_path / "a.npz"
+    damaged.write_bytes(b"no")
+    other = tmp_path / "b.npz"
+    np.savez(other, W1=MEAN)
+    for path in (damaged, other):
+        with pytest.raises(ValueError, match=rf"{path.name} is damaged or no saved transform"):
+            load_transform(path)
 
 
-# ---- one's own images
+# ---- Files in the formats of MNIST, CIFAR-10 and SVHN
 
 
-def picture(path, color, size=(8, 6), **options):
+def write_idx(path, array):
+    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    content += array.tobytes()
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, color).save(path, **options)
+    path.write_bytes(content)
+
+
+def lay_out_mnist(folder, form="{}.gz", dash="-idx"):
+    """Write mnist5k's files into a folder, under names of another form."""
+    for path in MNIST5K.iterdir():
+        name = path.name.removesuffix(".gz").replace("-idx", dash)
+        write_idx(folder / form.format(name), read_idx(path))
+
+
+@pytest.mark.parametrize("form", ["{}.gz", "{}", "{0}/{0}"])
+def test_files_are_found_by_any_of_their_names(form, data, tmp_path):
+    for dash in ("-idx", ".idx"):
+        lay_out_mnist(tmp_path / dash / "mnist", form, dash)
+        found = load_dataset("mnist", directory=tmp_path / dash, validation=800)
+        assert np.array_equal(found.X_train, data.X_train)
+        assert np.array_equal(found.y_test, data.y_test)
+
+
+def test_clothes_have_their_names_and_errors_the_usual_number(tmp_path):
+    lay_out_mnist(tmp_path / "fashion_mnist")
+    data = load_dataset("fashion_mnist", directory=tmp_path, validation=0)
+    names = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle boot"
+    assert " ".join(data.class_names) == names
+    with pytest.raises(ValueError, match="got 10000: fashion_mnist has 4000"):
+        load_dataset("fashion_mnist", directory=tmp_path)
+
+
+IDX = struct.pack(">HBB2I", 0, 8, 2, 3, 4) + bytes(12)
+PACKED = gzip.compress(IDX)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", IDX[:7], IDX[:-1], IDX + b"\0", b"\0\0\x0d" + IDX[3:], PACKED[:-9]]
+)
+def test_damaged_idx_file_is_named(content, tmp_path):
+    (tmp_path / "a-ubyte").write_bytes(PACKED)
+    assert np.array_equal(read_idx(tmp_path / "a-ubyte"), np.zeros((3, 4)))
+    (tmp_path / "a-ubyte").write_bytes(content)
+    with pytest.raises(ValueError, match="a-ubyte is damaged or no IDX file"):
+        read_idx(tmp_path / "a-ubyte")
+
+
+def test_labels_that_do_not_fit_the_images_are_named(tmp_path):
+    lay_out_mnist(tmp_path / "mnist")
+    for labels in (np.zeros(7, np.uint8), np.full(4000, 10, np.uint8)):
+        write_idx(tmp_path / "mnist" / "train-labels-idx1-ubyte.gz", labels)
+        with pytest.raises(ValueError, match=r"train-labels.* labels"):
+            load_dataset("mnist", directory=tmp_path, validation=0)
+
+
+ROWS = RNG.integers(0, 256, (60, 3072), np.uint8)
+IMAGES = ROWS.reshape(60, 3, 32, 32).transpose(0, 2, 3, 1)
+CLASSES = RNG.integers(0, 10, 60).tolist()
+NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for kind, color in (("rose", (200, 30, 40)), ("daisy", (250, 250, 10))):
-        for i in range(10):
-            suffix = ("png", "jpg", "webp", "bmp")[i % 4]
-            picture(tmp_path / "flowers" / kind / f"{i}.{suffix}", color, (8 + (i == 0), 6))
-        for left in ("Thumbs.db", "desktop.ini", ".DS_Store"):
-            (tmp_path / "flowers" / kind / left).write_bytes(b"no image")
-    (tmp_path / "flowers" / "desktop.ini").write_bytes(b"no image")
-    return tmp_path / "flowers"
+def cifar10(tmp_path, monkeypatch):
+    """The folder of a CIFAR-10 of 6 batches with 10 images each."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for i in range(6):
+        part = slice(10 * i, 10 * i + 10)
+        batch = {b"data": ROWS[part], b"labels": CLASSES[part]}
+        content = pickle.dumps(batch, protocol=i)
+        if i < 4:  # as old versions of numpy wrote it
+            content = content.replace(b"numpy._core", b"numpy.core")
+        (folder / NAMES[i]).write_bytes(content)
+    monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
+    return folder
 
 
-def test_a_folder_for_each_class(folder):
-    data = load_image_folder(folder, size=(4, 5))
-    assert data.class_names == ("daisy", "rose") and data.image_shape == (4, 5, 3)
-    assert (len(data.X_train), len(data.X_val), len(data.X_test)) == (12, 4, 4)
-    assert np.bincount(data.y_val).tolist() == np.bincount(data.y_test).tolist() == [2, 2]
-    for X, y in ((data.X_train, data.y_train), (data.X_test, data.y_test)):
-        red, green, _ = data.to_pixels(X).mean(axis=(1, 2)).T
-        assert ((green > 200) == (y == 0)).all() and (red > 150).all()
-    again = load_image_folder(folder, size=(4, 5))
-    assert np.array_equal(data.X_train, again.X_train)
-    assert np.array_equal(data.transform(data.read(folder / "rose" / "1.jpg")).shape, (1, 60))
+def test_cifar10_in_the_official_format(cifar10):
+    X, y, X_test, y_test = load_CIFAR10(str(cifar10))
+    assert np.array_equal(X, IMAGES[:50])
+    assert np.array_equal(X_test, IMAGES[50:])
+    assert X.dtype == np.float64
+    assert y.tolist() + y_test.tolist() == CLASSES
+    names = load_dataset("cifar10", validation=10).class_names
+    expected = "airplane automobile bird cat deer dog frog horse ship truck"
+    assert " ".join(names) == expected
 
 
-def test_pictures_without_colour_make_gray_rows(tmp_path):
+@pytest.mark.parametrize("subtract_mean", [True, False])
+def test_images_of_cs231n_are_centred_by_the_training_images(subtract_mean, cifar10):
+    d = get_CIFAR10_data(30, 10, 5, subtract_mean)
+    mean = subtract_mean * IMAGES[:30].mean(axis=0)
+    assert np.allclose(d["X_train"], IMAGES[:30] - mean)
+    assert np.allclose(d["X_val"], IMAGES[30:40] - mean)
+    assert np.allclose(d["X_test"], IMAGES[50:55] - mean)
+    assert d["X_train"].dtype == np.float64
+    assert d["y_train"].tolist() == CLASSES[:30]
+    assert d["y_val"].tolist() == CLASSES[30:40]
+    assert d["y_test"].tolist() == CLASSES[50:55]
+
+
+class Bomb:
+    """Calls a function when it is unpickled."""
+
+    def __init__(self, function, arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+MKDIR = Bomb(os.mkdir, ("executed",))
+SAVETXT = Bomb(np.savetxt, ("executed", [1]))
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (MKDIR, CLASSES),
+        (SAVETXT, CLASSES),
+        (ROWS[:9], CLASSES),
+        (ROWS[:10] / 255, CLASSES),
+        (ROWS[:10], [10] * 10),
+    ],
+)
+def test_batch_that_is_damaged_or_calls_functions_is_named(X, y, cifar10, monkeypatch):
+    monkeypatch.chdir(cifar10)
+    batch = {b"data": X, b"labels": y[:10]}
+    (cifar10 / "data_batch_2").write_bytes(pickle.dumps(batch))
+    with pytest.raises(ValueError, match="data_batch_2 is damaged or no CIFAR-10 batch"):
+        load_CIFAR10(cifar10)
+    assert not os.path.exists("executed")
+
+
+def test_svhn_has_ten_for_zero_and_the_images_last(tmp_path):
+    folder = tmp_path / "svhn"
+    folder.mkdir()
+    X = RNG.integers(0, 256, (32, 32, 3, 10), np.uint8)
+    y = np.arange(1, 11)
+    savemat(folder / "train_32x32.mat", {"X": X, "y": y})
+    savemat(folder / "test_32x32.mat", {"X": X, "y": y})
+    data = load_dataset("svhn", directory=tmp_path, validation=2, normalize=False)
+    assert np.array_equal(data.to_pixels(data.X_test)[4], X[..., 4])
+    assert data.y_test.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    for wrong_X, wrong_y in ((X, y - 1), (X, y[:5]), (X / 1.0, y)):
+        savemat(folder / "test_32x32.mat", {"X": wrong_X, "y": wrong_y})
+        with pytest.raises(ValueError, match=r"test_32x32\.mat is damaged or no file"):
+            load_dataset("svhn", directory=tmp_path)
+
+
+# ---- One's own images
+
+
+def picture(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(array)).save(path, **options)
+
+
+def plain(color, rows=6):
+    """An image of one colour, or of one gray, 8 columns wide."""
+    color = np.array(color, np.uint8)
+    return np.broadcast_to(color, (rows, 8, *color.shape))
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """Ten daisies, yellow, and twenty roses, red, each of its own brightness."""
+    folder = tmp_path / "flowers"
+    for i in range(20):
+        picture(folder / "rose" / f"{i}.png", plain((150 + i, 30, 40)))
     for i in range(10):
-        picture(tmp_path / f"class {i % 2}" / f"{i}.png", (20 * i,) * 3)
-    data = load_image_folder(tmp_path, normalize=False)
-    assert data.image_shape == (6, 8) and data.X_train.shape == (6, 48)
-    assert data.read(tmp_path / "class 1" / "7.png").tolist() == [[140] * 8] * 6
+        picture(folder / "daisy" / f"{i}.bmp", plain((250, 200 + i, 10)))
+    for left_behind in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (folder / "rose" / left_behind).write_bytes(b"no image")
+    (folder / ".cache").mkdir()
+    return folder
 
 
-def test_mistakes_with_folders_are_named(folder):
-    with pytest.raises(ValueError, match=r"has another size.*size"):
-        load_image_folder(folder)
-    with pytest.raises(ValueError, match="two classes"):
-        load_image_folder(folder / "rose")
-    (folder / "rose" / "note.txt").write_text("no image")
+def test_folder_for_each_class(flowers):
+    here = flowers / "rose" / ".."
+    data = load_image_folder(here, size=[4, 5], test=0.1, normalize=False)
+    assert (data.name, data.class_names) == ("flowers", ("daisy", "rose"))
+    assert data.image_shape == (4, 5, 3)
+    assert np.bincount(data.y_train).tolist() == [7, 14]
+    assert np.bincount(data.y_val).tolist() == [2, 4]
+    assert np.bincount(data.y_test).tolist() == [1, 2]
+    X = np.concatenate([data.X_train, data.X_val, data.X_test])
+    y = np.concatenate([data.y_train, data.y_val, data.y_test])
+    assert len(np.unique(X, axis=0)) == 30
+    assert np.array_equal(X[:, 1] < 100, y == 1)  # roses have little green
+    assert 0 < np.argmin(data.y_train) < 14  # mixed
+
+
+def test_mean_is_that_of_the_training_images(flowers):
+    data = load_image_folder(flowers, dtype=np.float64)
+    raw = load_image_folder(flowers, normalize=False)
+    mean = raw.X_train.mean(axis=0, dtype=np.float64)
+    assert np.allclose(data.X_val, (raw.X_val - mean) / 255, atol=1e-12)
+    assert data.X_val.dtype == np.float64
+
+
+def test_split_follows_from_the_seed_not_from_the_order_of_the_system(flowers, monkeypatch):
+    data = load_image_folder(flowers, seed=1)
+    assert not np.array_equal(data.X_val, load_image_folder(flowers).X_val)
+    iterdir = Path.iterdir
+
+    def backwards(path):
+        return sorted(iterdir(path), reverse=True)
+
+    monkeypatch.setattr(Path, "iterdir", backwards)
+    again = load_image_folder(flowers, seed=1)
+    assert np.array_equal(again.X_train, data.X_train)
+    assert again.class_names == data.class_names
+
+
+def gray_folder(folder, *images):
+    """A folder of ten images in two classes, which these are repeated for."""
+    for i in range(10):
+        picture(folder / f"class {i % 2}" / f"{i}.png", images[i % len(images)])
+    return folder
+
+
+def test_middle_of_an_image_is_cut_out_and_its_pixels_averaged(tmp_path, data):
+    wide = np.zeros((56, 120), np.uint8)
+    wide[:, 32:88] = np.tile([[90, 110], [110, 90]], (28, 28))  # the middle, a chessboard
+    own = load_image_folder(gray_folder(tmp_path, wide), size=28, normalize=False)
+    assert (own.X_train == 100).all()
+    assert (data.read(tmp_path / "class 0" / "0.png") == 100).all()
+
+
+def test_images_without_colour_make_gray_rows(tmp_path):
+    gray_folder(tmp_path, plain((7, 7, 7)))
+    data = load_image_folder(tmp_path, normalize="standard")
+    assert data.image_shape == (6, 8)
+    assert not data.X_train.any()  # all are the same: nothing is divided by 0
+    assert np.array_equal(data.read(tmp_path / "class 1" / "7.png"), plain(7))
+    picture(tmp_path / "class 0" / "0.png", plain((7, 7, 8)))
+    assert load_image_folder(tmp_path).image_shape == (6, 8, 3)
+
+
+def test_mistakes_in_folders_are_named(flowers):
+    with pytest.raises(ValueError, match=r"rose must hold a folder .* two classes"):
+        load_image_folder(flowers / "rose")
+    for size in (0, (0, 8), (8, 0)):
+        with pytest.raises(ValueError, match=r"size must be \(rows, columns\)"):
+            load_image_folder(flowers, size=size)
+    with pytest.raises(ValueError, match="daisy has too few images, none is left"):
+        load_image_folder(flowers, validation=0.6, test=0.4)
+    with pytest.warns(UserWarning, match=r"daisy has too few images .* to validate with"):
+        load_image_folder(flowers, validation=0.04)
+    picture(flowers / "rose" / "large.png", plain((9, 9, 9), rows=7))
+    with pytest.raises(ValueError, match=r"large\.png has another size: give a size"):
+        load_image_folder(flowers)
+    (flowers / "rose" / "note.txt").write_text("no image")
     with pytest.raises(ValueError, match=r"note\.txt is damaged or no image"):
-        load_image_folder(folder, size=(4, 4))
-    (folder / "rose" / "note.txt").unlink()
-    with pytest.warns(UserWarning, match="too few images for one to validate with"):
-        load_image_folder(folder, size=(4, 4), validation=0.01)
-    with pytest.raises(ValueError, match="none is left to train on"):
-        load_image_folder(folder, size=(4, 4), validation=0.6, test=0.4)
+        load_image_folder(flowers, size=32)
 
 
-def test_gray_sixteen_bit_transparent_and_turned_pictures(data, tmp_path):
-    path = tmp_path / "image.png"
-    digit = np.zeros((28, 28), np.uint8)
-    digit[4:9, 6:8] = 200
-    Image.fromarray(digit).save(path)
-    assert np.array_equal(data.read(path), digit)
-    Image.fromarray(digit.astype(np.uint16) * 257).save(path)
-    assert np.array_equal(data.read(path), digit)
-    clear = np.dstack([np.zeros((28, 28, 3), np.uint8), digit])
-    Image.fromarray(clear).save(path)
-    assert np.array_equal(
-        data.read(path, invert=True) > 0, digit > 0
-    )  # black ink on nothing is on white
+def test_folder_inside_that_of_a_class_is_refused(flowers, tmp_path):
+    split = tmp_path / "split"
+    (split / "train").mkdir(parents=True)
+    flowers.rename(split / "test")
+    with pytest.raises(ValueError, match=r"daisy is a folder where images .* a folder for each"):
+        load_image_folder(split, validation=0)
+
+
+# ---- Single pictures
+
+
+DIGIT = np.zeros((28, 28), np.uint8)
+BOXES = np.zeros((2, 3, 4))
+DIGIT[4:9, 6:8] = 200
+RAMP = np.tile(np.arange(0, 252, 9, np.uint8), (28, 1))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
+def test_sixteen_bits_are_read_and_a_dark_picture_gets_a_warning(name, data, tmp_path):
+    path = tmp_path / name
+    picture(path, np.zeros((28, 28), np.uint16))
+    assert not data.read(path).any()
+    picture(path, 257 * RAMP.astype(np.uint16) + 100)
+    assert np.array_equal(data.read(path), RAMP)
+    picture(path, 16 * RAMP.astype(np.uint16))
+    with pytest.warns(UserWarning, match=rf"{name} is dark.* 3888 of 65535") as warned:
+        data.read(path)
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_numbers_of_unknown_range_are_refused(kind, data, tmp_path):
+    picture(tmp_path / "a.tif", RAMP.astype(kind))
+    with pytest.raises(ValueError, match=r"a\.tif is .*; save it with 0\.\.255"):
+        data.read(tmp_path / "a.tif")
+
+
+def test_transparency_is_white_paper(data, tmp_path):
+    image = np.zeros((28, 28, 4), np.uint8)
+    image[..., 3] = DIGIT  # black ink on nothing
+    picture(tmp_path / "a.png", image)
+    assert np.array_equal(data.read(tmp_path / "a.png", invert=True), DIGIT)
+
+
+def test_photo_is_turned_as_the_camera_says(data, tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held upright: to be turned right by a quarter
-    Image.fromarray(digit).save(tmp_path / "photo.jpg", exif=exif, quality=95)
-    turned = data.read(tmp_path / "photo.jpg")
-    assert np.abs(turned.astype(int) - np.rot90(digit, -1)).max() < 40
-    Image.new("L", (56, 28), 90).save(path)
-    assert data.read(path).shape == (28, 28) and (data.read(path) == 90).all()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    picture(tmp_path / "a.png", DIGIT, exif=exif)
+    assert np.array_equal(data.read(tmp_path / "a.png"), np.rot90(DIGIT, -1))
 
 
-@pytest.mark.parametrize("normalize", [True, "standard", False])
+@pytest.mark.parametrize("normalize", [True, "standard", "mean", False])
 def test_black_ink_on_white_paper_gets_a_warning(normalize, tmp_path):
     data = load_dataset("mnist5k", normalize=normalize)
-    paper = np.full((28, 28), 240, np.uint8)
-    paper[8:20, 13:15] = 10
-    Image.fromarray(paper).save(tmp_path / "one.png")
-    with pytest.warns(UserWarning, match=r"one\.png is bright at its border.*invert=True"):
-        data.read(tmp_path / "one.png")
-    # no warning for ink made white, nor where there are no training images to compare with
-    assert np.array_equal(data.read(tmp_path / "one.png", invert=True), 255 - paper)
-    data.save_transform(tmp_path / "raw.npz")
-    if not normalize:
-        assert np.array_equal(
-            load_transform(tmp_path / "raw.npz").read(tmp_path / "one.png"), paper
-        )
+    data.save_transform(tmp_path / "look.npz")
+    picture(tmp_path / "one.png", 255 - DIGIT)
+    for look in (data, load_transform(tmp_path / "look.npz")):
+        with pytest.warns(UserWarning, match=r"one\.png is bright .*invert=True") as warned:
+            look.read(tmp_path / "one.png")
+        assert warned[0].filename == __file__
+        assert np.array_equal(look.read(tmp_path / "one.png", invert=True), DIGIT)
 
 
-def test_a_damaged_image_is_named(data, tmp_path):
-    path = tmp_path / "b.png"
-    picture(path, "red", (50, 50))
-    path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(ValueError, match=r"b\.png is damaged or no image"):
-        data.read(path)
-    with pytest.raises(FileNotFoundError):
-        data.read(tmp_path / "none.png")
+def test_white_is_as_usual_where_training_images_are_bright(tmp_path):
+    data = load_image_folder(gray_folder(tmp_path, plain(255), plain(90)))
+    assert data.read(tmp_path / "class 0" / "0.png").min() == 255
 
 
-# ---- spirals, one-hot labels, augmentations
+# ---- One's own arrays
 
 
-def test_spirals_need_a_hidden_layer():
-    X, y = make_spirals(rng=0)
-    assert X.shape == (300, 2) and np.bincount(y).tolist() == [100] * 3
-    assert np.allclose(np.linalg.norm(X[:100], axis=1), np.linspace(0, 1, 100))
-    net = TwoLayerNet(2, 100, 3, "he", rng=0)
-    net.train(X, y, X, y, 0.5, 1.0, 1e-4, epochs=300, batch_size=100, optimizer="momentum")
-    assert net.accuracy(X, y) > 0.98
-    linear = np.linalg.lstsq(np.c_[X, np.ones(300)], one_hot_encode(y), rcond=None)[0]
-    assert 0.4 < (np.argmax(np.c_[X, np.ones(300)] @ linear, axis=1) == y).mean() < 0.6
+TABLE = RNG.normal(size=(9, 4)) * 1000
+KINDS = np.array([0, 1, 1, 0, 1, 0, 1, 1, 2])
+
+
+def test_table_stays_as_it_is(tmp_path):
+    data = make_dataset(TABLE[:5], KINDS[:5], TABLE[5:7], KINDS[5:7], TABLE[7:], KINDS[7:])
+    assert np.array_equal(data.X_train, TABLE[:5])
+    assert np.array_equal(data.X_test, TABLE[7:])
+    assert np.array_equal(data.y_val, KINDS[5:7])
+    assert np.array_equal(data.y_test, KINDS[7:])
+    data.save_transform(tmp_path / "look.npz")
+    look = load_transform(tmp_path / "look.npz")
+    assert np.array_equal(look.transform(TABLE), TABLE)
+    assert np.array_equal(look.transform(TABLE[0]), TABLE[:1])
+    assert look.class_names == ("0", "1", "2")
+    with pytest.raises(ValueError, match="image_shape"):
+        look.to_pixels(TABLE)
+    with pytest.raises(ValueError, match="treat it as you treated X_train"):
+        look.read("picture.png")
+
+
+@pytest.mark.parametrize("shape", [(9, 4, 5), (9, 4, 5, 3)])
+def test_images_become_rows_of_floats_and_come_back(shape):
+    X = RNG.integers(0, 256, shape, np.uint8)
+    data = make_dataset(X, KINDS, X * 2.0, KINDS)
+    assert data.image_shape == shape[1:]
+    assert data.X_train.dtype == np.float32
+    assert np.array_equal(data.to_pixels(data.X_val), X * 2.0)
+    assert np.array_equal(data.transform(X[2]), data.X_train[2:3])
+    assert len(data.X_test) == len(data.y_test) == 0
+
+
+def test_shape_and_names_of_rows_can_be_given():
+    X = np.ones((9, 6), int)
+    data = make_dataset(X, KINDS, X, KINDS, image_shape=[2, 3], class_names="abcd")
+    assert data.image_shape == (2, 3)
+    assert data.class_names == ("a", "b", "c", "d")
+    assert data.X_train.dtype == np.float64  # as integers may need it
+
+
+def test_advice_for_names_as_labels_works():
+    y_train = np.array(["rose", "iris", "lily"])
+    y_val = y_train[[2, 2, 0]]
+    with pytest.raises(ValueError, match="y_val must hold integers") as error:
+        make_dataset(TABLE[:3], [2, 0, 1], TABLE[:3], y_val)
+    _, advice = str(error.value).split("for names ")
+    assert advice == "np.searchsorted(np.unique(y_train), y_val)"
+    assert eval(advice).tolist() == [1, 1, 2]
+
+
+# ---- Labels and points
 
 
 def test_one_hot_there_and_back():
-    assert one_hot_encode([1, 0], 3, np.float32).tolist() == [[0, 1, 0], [1, 0, 0]]
+    rows = one_hot_encode([1, 0], 3, np.float32)
+    assert rows.tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert rows.dtype == np.float32
+    assert one_hot_encode(np.array([255], np.uint8)).shape == (1, 256)
     assert one_hot_decode([[0, 1], [1, 0]]).tolist() == [1, 0]
-    for wrong in ([3, 0], [-1], [0.5], [[1]]):
-        with pytest.raises(ValueError, match=r"in 0\.\.2"):
-            one_hot_encode(np.array(wrong), 3)
-    for wrong in ([[0.3, 0.7]], [[1, 1]], [[0, 0]], [0, 1]):
-        with pytest.raises(ValueError, match="argmax"):
-            one_hot_decode(wrong)
 
 
-def test_flip_mirrors_half_of_the_images():
-    X = RNG.random((400, 3, 4, 2))
-    flipped = flip(X, np.random.default_rng(0))
-    mirrored = (flipped == X[:, :, ::-1]).all(axis=(1, 2, 3))
-    assert (mirrored | (flipped == X).all(axis=(1, 2, 3))).all() and 0.4 < mirrored.mean() < 0.6
+def test_spirals_have_an_arm_for_each_class():
+    X, y = make_spirals(classes=4, points=100)
+    assert np.array_equal(y, np.repeat([0, 1, 2, 3], 100))
+    assert np.allclose(np.linalg.norm(X, axis=1), np.tile(np.linspace(0, 1, 100), 4))
 
 
-def test_distort_shifts_turns_and_stretches():
-    X = np.zeros((300, 21, 21), np.float32)
-    X[:, 9:12, 12:15] = 1
-    y, x = np.mgrid[:21, :21] - 10
-
-    def moments(images):
-        weights = images / images.sum(axis=(1, 2), keepdims=True)
-        return (
-            (weights * y).sum(axis=(1, 2)),
-            (weights * x).sum(axis=(1, 2)),
-            images.sum(axis=(1, 2)),
-        )
-
-    nothing = {"pixels": 0, "degrees": 0, "zoom": 0}
-    assert np.allclose(distort(X, np.random.default_rng(0), **nothing), X)
-    down, right, _ = moments(distort(X, np.random.default_rng(0), **nothing | {"pixels": 2}))
-    assert 1.9 < np.abs(down).max() <= 2.01 and 1.9 < np.abs(right - 3).max() <= 2.01
-    down, right, _ = moments(distort(X, np.random.default_rng(0), **nothing | {"degrees": 30}))
-    assert 28 < np.degrees(np.arctan2(down, right)).max() < 31
-    assert np.allclose(np.hypot(down, right), 3, atol=0.1)
-    *_, mass = moments(distort(X, np.random.default_rng(0), **nothing | {"zoom": 0.2}))
-    assert 1.3 < mass.max() / 9 < 1.5 and 0.6 < mass.min() / 9 < 0.75
-    bent = distort(X, np.random.default_rng(0), **nothing, elastic=1.0)
-    assert np.abs(bent - X).max() > 0.3 and bent.dtype == np.float32
-    with pytest.raises(ValueError, match="reshape"):
-        distort(X.reshape(300, -1), np.random.default_rng(0))
+# ---- Augmentations
 
 
-def test_distort_keeps_integers_whole_and_colours_together():
-    X = np.repeat(RNG.integers(0, 256, (5, 9, 9, 1), np.uint8), 3, axis=3)
-    bent = distort(X, np.random.default_rng(0), elastic=0.5)
-    assert bent.dtype == np.uint8 and (bent == bent[..., :1]).all() and bent.shape == X.shape
+def rng():
+    return np.random.default_rng(0)
+
+
+Y, X = np.mgrid[:21, :21] - 10.0
+SPOT = np.zeros((300, 21, 21), np.float32)
+SPOT[:, 9:12, 12:15] = 1  # its middle is 3 to the right of the image's
+
+
+def middle(images, axis):
+    """How far down (axis Y) or to the right (X) of the middle of each image its spot is."""
+    return (images * axis).sum(axis=(1, 2)) / images.sum(axis=(1, 2))
+
+
+def test_flip_mirrors_half_of_the_images_left_to_right():
+    images = RNG.random((400, 3, 4, 2))
+    before = images.copy()
+    changed = (flip(images, rng()) != before).any(axis=(1, 2, 3))
+    assert 0.4 < changed.mean() < 0.6
+    mirrored = flip(images, rng())[changed]
+    assert np.array_equal(mirrored, before[changed, :, ::-1])
+    assert np.array_equal(images, before)
 
 
 def test_drop_inputs_keeps_the_mean():
-    X = np.ones((200, 300), np.float32)
-    dropped = drop_inputs(X, np.random.default_rng(0), 0.3)
-    assert dropped.dtype == np.float32 and abs((dropped == 0).mean() - 0.3) < 0.01
+    dropped = drop_inputs(np.ones((200, 300), np.float32), rng(), 0.3)
+    assert dropped.dtype == np.float32
+    assert abs(np.mean(dropped == 0) - 0.3) < 0.01
     assert np.allclose(dropped[dropped > 0], 1 / 0.7)
+
+
+def test_distort_shifts_down_and_right_independently():
+    moved = distort(SPOT, rng(), pixels=2, degrees=0, zoom=0)
+    down = middle(moved, Y)
+    right = middle(moved, X)
+    for shift in (down, right - 3):
+        assert 1.9 < shift.max() < 2.01
+        assert -2.01 < shift.min() < -1.9
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.2
+
+
+def test_distort_draws_what_it_has_always_drawn():
+    images = np.arange(16.0).reshape(1, 4, 4)
+    bent = distort(images, rng(), pixels=1.0, degrees=30, zoom=0.2, elastic=0.5, sigma=2.0)
+    expected = [
+        [0.0363, 0.7266, 1.5535, 3.2567],
+        [0.0000, 1.4684, 4.2869, 6.9730],
+        [3.4166, 5.8000, 8.7735, 11.6554],
+        [8.6197, 11.1263, 12.4829, 13.2604],
+    ]
+    assert np.allclose(bent, [expected], atol=1e-4)
+
+
+def test_distort_of_a_large_batch_of_bytes_is_that_of_its_hundreds_rounded():
+    images = RNG.integers(0, 256, (150, 9, 9), np.uint8)
+    bend = partial(distort, elastic=1.0, sigma=2.0)
+    bent = bend(images, rng())
+    assert bent.dtype == np.uint8
+    one_rng = rng()
+    first = bend(images[:100] * 1.0, one_rng)
+    others = bend(images[100:] * 1.0, one_rng)
+    assert np.array_equal(bent[:100], np.rint(first))
+    assert np.array_equal(bent[100:], np.rint(others))
+
+
+# ---- What gets an error that says what to do
+
+
+make_own = partial(make_dataset, TABLE, KINDS, TABLE, KINDS)
+BATCH = np.ones((5, 3, 32, 32))
+HOT = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (load_dataset, ["mnist5000"], "mnist5k, .* got 'mnist5000'"),
+        (one_hot_encode, [[3, 0], 3], r"0\.\.2, got 0\.\.3"),
+        (one_hot_encode, [[0.5]], r"use y\.astype\(int\)"),
+        (one_hot_encode, [[[1], [0]]], r"use y\.ravel\(\)"),
+        (one_hot_encode, [["a"]], r"np\.unique\(y, return_inverse=True\)\[1\]"),
+        (one_hot_decode, [0.9 * HOT], "argmax"),
+        (one_hot_decode, [HOT + HOT[0]], "argmax"),
+        (one_hot_decode, [HOT[0]], "argmax"),
+        (drop_inputs, [BATCH.astype(int), RNG], r"int64: give .* X\.astype\(np\.float32\)"),
+        (flip, [BATCH.reshape(5, -1), RNG], r"\(5, 3072\); X\.reshape\(-1, \*image_shape\)"),
+        (flip, [BATCH, RNG], r"X\.transpose\(0, 2, 3, 1\)"),
+        (distort, [BATCH[:, :1, :, :3], RNG], "at least 2"),
+        (make_dataset, [TABLE, KINDS, TABLE[:, :3], KINDS], r"X_val .*\(9, 4\).*\(9, 3\)"),
+        (make_dataset, [BOXES, [0] * 2, BOXES.swapaxes(1, 2), [0] * 2], r"X_val .*\(2, 4, 3\)"),
+        (make_dataset, [TABLE, KINDS, TABLE.reshape(18, 2), KINDS], r"X_val .*\(18, 2\)"),
+        (make_dataset, [TABLE.astype(str), KINDS, TABLE, KINDS], "X_train .* of <U"),
+        (make_dataset, [TABLE, KINDS[:, None], TABLE, KINDS], r"use y_train\.ravel\(\)"),
+        (make_dataset, [TABLE, KINDS, TABLE, KINDS - 1], r"0\.\.2, got -1\.\.2"),
+        (make_dataset, [BATCH, [0] * 5, BATCH, [0] * 5], r"give .* X\.transpose\(0, 2, 3, 1\)"),
+    ],
+)
+def test_mistake_gets_an_error_that_says_what_to_do(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (load_dataset, {"name": "mnist5k", "validation": 4000}, r"0\.\.3999, got 4000"),
+        (load_dataset, {"name": "mnist5k", "validation": -1}, r"0\.\.3999, got -1"),
+        (load_dataset, {"name": "mnist5k", "normalize": "minmax"}, "'mean', got 'minmax'"),
+        (make_own, {"class_names": "ab"}, r"0\.\.1, got 0\.\.2; the first label is 0"),
+        (make_own, {"image_shape": (2, 3)}, r"of 4 numbers, got \(2, 3\)"),
+    ],
+)
+def test_wrong_option_gets_an_error(function, options, message):
+    with pytest.raises(ValueError, match=message):
+        function(**options)
