@@ -133,7 +133,7 @@ def seconds(name):
         out = ["--out", f"{folder}/out"] if "tune" in name else []
         run, start = [sys.executable, *COMMANDS[name], *out], time.perf_counter()
         text = subprocess.check_output(run, text=True, env=os.environ | threads)
-        return time.perf_counter() - start, float(re.findall(r"best (\d+\.\d+)%", text)[-1])
+        return time.perf_counter() - start, float(re.findall(r"best [^%]*?(\d+\.\d+)%", text)[-1])
 
 
 def main(rounds):
