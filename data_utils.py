@@ -30,7 +30,7 @@ INSTALL = "python -m pip install -r requirements-data.txt"
 
 
 def _check_labels(name, y, advice):
-    """See that y is (N,) and of integers.
+    """Check that y is (N,) and of integers.
 
     advice: the code by which a student can turn names such as "cat" into integers.
     """
@@ -46,7 +46,7 @@ def _check_labels(name, y, advice):
 
 
 def _check_range(name, y, num_classes):
-    """See that all labels are in 0..num_classes - 1."""
+    """Check that all labels are in 0..num_classes - 1."""
     # With initial=0 an empty y is no error.
     if y.min(initial=0) < 0 or y.max(initial=0) >= num_classes:
         raise ValueError(
@@ -66,7 +66,7 @@ def one_hot_encode(y, num_classes=None, dtype=np.float64):
     if num_classes is None:
         num_classes = int(y.max()) + 1
     _check_range("y", y, num_classes)
-    # For each label y row y of the unit matrix
+    # For each label y the row y of the identity matrix
     return np.eye(num_classes, dtype=dtype)[y]
 
 
@@ -87,14 +87,14 @@ def one_hot_decode(Y):
 def _reading(path, kind):
     """Open a file; any error in the `with` block becomes a ValueError that names the file.
 
-    To be used as in `with _reading(path, "IDX file") as file: ...`
+    To be used as in `with _reading(path, "an IDX file") as file: ...`
     """
-    # The `with` block of the caller is run at the `yield`, and its errors are raised there.
     with open(path, "rb") as file:  # outside `try`: a missing file is a FileNotFoundError
         try:
+            # Here the caller's block runs, and here its errors are raised.
             yield file
         except Exception as error:
-            raise ValueError(f"{path} is damaged or no {kind}: {error}") from error
+            raise ValueError(f"{path} is damaged or not {kind}: {error}") from error
 
 
 def _write_npz(path, arrays):
@@ -113,7 +113,7 @@ def read_idx(path):
 
     Raises ValueError, naming the file, if it is damaged or of another kind.
     """
-    with _reading(path, "IDX file of bytes") as file:
+    with _reading(path, "an IDX file of bytes") as file:
         content = file.read()
         if content.startswith(b"\x1f\x8b"):  # as every gzipped file does
             content = gzip.decompress(content)
@@ -141,7 +141,8 @@ def _read_mnist(paths):
     return images, labels.astype(np.int64)
 
 
-# What a pickle calls to make an array again, in old and in new versions of numpy
+# Python calls the functions that a pickle names: a pickle of an attacker may do anything. Only
+# these functions are allowed below. They make an array, in old and in new versions of numpy.
 PICKLED_BY_NUMPY = (
     "numpy.ndarray",
     "numpy.dtype",
@@ -149,16 +150,12 @@ PICKLED_BY_NUMPY = (
     "numpy._core.multiarray._reconstruct",
     "numpy.core.numeric._frombuffer",
     "numpy._core.numeric._frombuffer",
-    "_codecs.encode",  # of Python's, for the bytes of an array
+    "_codecs.encode",  # makes the bytes of an array
 )
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Reads a batch of CIFAR-10, which is a pickled dict of an array and a list.
-
-    A pickle names the functions that Python is to call, and could name any. Others than those above
-    are refused here.
-    """
+    """Reads a batch of CIFAR-10, a pickled dict of an array and a list; refuses all else."""
 
     # pickle calls this for each function that is named.
     def find_class(self, module, name):
@@ -172,15 +169,15 @@ def _read_cifar10(paths):
     images = []
     labels = []
     for path in paths:
-        with _reading(path, "CIFAR-10 batch") as file:
+        with _reading(path, "a CIFAR-10 batch") as file:
             # Python 2 wrote it; its strings become bytes, such as b"labels".
             batch = _BatchUnpickler(file, encoding="bytes").load()
             y = np.array(batch[b"labels"], np.int64)
             _check_range("labels", y, 10)
             # A row holds the red of all pixels, then their green, then their blue.
             X = batch[b"data"].reshape(len(y), 3, 32, 32).transpose(0, 2, 3, 1)
-            # order="C" puts the numbers in this order in memory, too, which transpose does not.
-            # casting="safe" raises an error if they are not bytes.
+            # transpose moves nothing in memory. order="C" moves the pixels once, so that later
+            # reshapes need no copy. casting="safe" raises an error if the numbers are not bytes.
             images.append(X.astype(np.uint8, order="C", casting="safe"))
             labels.append(y)
     return np.concatenate(images), np.concatenate(labels)
@@ -192,13 +189,11 @@ def _read_svhn(paths):
         from scipy.io import loadmat
     except ImportError as error:
         raise ImportError(f"SVHN's files need scipy: {INSTALL}") from error
-    with _reading(paths[0], "file of SVHN") as file:
+    with _reading(paths[0], "a file of SVHN") as file:
         content = loadmat(file)
         # The images are (32, 32, 3, N) in the file. The labels are 1..10, 10 is the digit 0.
-        X = np.ascontiguousarray(content["X"].transpose(3, 0, 1, 2))
+        X = content["X"].transpose(3, 0, 1, 2).astype(np.uint8, order="C", casting="safe")
         y = content["y"].ravel().astype(np.int64)
-        if X.shape != (len(y), 32, 32, 3) or X.dtype != np.uint8:
-            raise ValueError(f"X is {X.dtype} {X.shape}, y {y.shape}")
         # 1..10 are checked as 0..9. The remainder y % 10 makes 10 the digit 0.
         _check_range("labels - 1", y - 1, 10)
     return X, y % 10
@@ -212,26 +207,27 @@ def _read_image(path, size=None, mode="RGB"):
     """
     from PIL import Image, ImageOps  # here, because nothing else in this file needs them
 
-    with _reading(path, "image of 8 or 16 bits") as file:
+    with _reading(path, "an image of 8 or 16 bits") as file:
         image = Image.open(file)
-        # Refuse 32 bits. Pillow's mode "F" always has 32, and so has "I", but for PNG and PPM,
-        # where it has 16. "I;16" has 16.
+        # Refuse pixels of 32 bits, as nobody knows which number is white. Their modes are "F" and
+        # "I". But Pillow also uses "I" for PNG and PPM files of 16 bits, which are accepted.
         if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
-            raise ValueError("which number is white cannot be known; save it with 0..255")
+            raise ValueError("it has 32 bits, where white may be any number; save 0..255")
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):
-            levels = np.asarray(image)  # of 0..65535
-            # A camera with 12 or 14 bits may use only 0..4095 or 0..16383: a picture nearly black.
-            if 0 < levels.max() < 16384:
-                warnings.warn(
-                    f"{path} is dark: its brightest pixel is {levels.max()} of 65535; "
-                    "multiply pixels of 12 bits by 16, of 14 bits by 4",
-                    stacklevel=3,  # the warning shows the line that called our caller
-                )
-            # From 0..65535 to 0..255: 65535 is 257 times 255.
-            image = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+        if image.mode.startswith("I"):  # gray of 16 bits, "I" or "I;16"
+            # From 0..65535 to 0..255: 65535 is 257 times 255. Pillow does it itself for colours.
+            image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    # A camera with 12 or 14 bits may use only 0..4095 or 0..16383 of the 0..65535 in its file. By
+    # now that is 0..16 or 0..64, nearly black. A picture of 0 and 1, not 0 and 255, is as dark.
+    brightest = image.convert("L").getextrema()[1]
+    if 0 < brightest <= 64:
+        warnings.warn(
+            f"{path} is dark: its brightest pixel is {brightest} of 255; "
+            "if it should be white, multiply pixels of 12 bits by 16, of 14 bits by 4",
+            stacklevel=3,  # the warning shows the line that called our caller
+        )
     if size is not None:
         # BOX: each new pixel is the mean of those that it covers. Pillow wants (columns, rows).
         image = ImageOps.fit(image, size[::-1], Image.BOX)
@@ -247,7 +243,7 @@ class Source(NamedTuple):
     folder: str
     class_names: list
     num_validation: int  # how many of the training images become X_val by default
-    # A function: of these files it gives images (N, ...), uint8, and labels (N,), int64.
+    # A function: from these files it returns images (N, ...), uint8, and labels (N,), int64.
     read: object
     training_files: list
     test_files: list
@@ -284,7 +280,7 @@ DATASETS = {
     "svhn": Source("svhn", DIGITS, 3257, _read_svhn, ["train_32x32.mat"], ["test_32x32.mat"]),
 }
 
-# Where the datasets can be had. The addresses of one are tried one after the other. "md5" has the
+# Where the datasets can be had. The addresses of a dataset are tried in turn. "md5" has the
 # checksum of each file, as its authors, or those who copied it, give it.
 DOWNLOADS = {
     "mnist": {
@@ -362,9 +358,11 @@ def _read(name, folder):
     """Images (N, ...), uint8, and labels (N,), int64, to train on, then those to test on."""
     missing = _missing(name, folder)
     if missing:
+        advice = f'run `python data_utils.py {name} --directory "{folder.absolute().parent}"`'
+        if name == "mnist5k":
+            advice = "copy the folder datasets/mnist5k of the project"
         raise FileNotFoundError(
-            f"{folder.absolute()} lacks {', '.join(missing)}: put them there, or run "
-            f'`python data_utils.py {name} --directory "{folder.absolute().parent}"`'
+            f"{folder.absolute()} lacks {', '.join(missing)}: put them there, or {advice}"
         )
     source = DATASETS[name]
     train = source.read([_find(folder, file) for file in source.training_files])
@@ -375,12 +373,12 @@ def _read(name, folder):
 # ---- What all loaders return
 
 
-# The arrays of a Dataset
+# The arrays of a Dataset, for whoever goes through all of them
 PARTS = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test")
 
 
 def _scale(normalize):
-    """What pixels of 0..255 are divided by, before their mean is subtracted.
+    """What pixels of 0..255 are divided by first. normalize: as in load_dataset, below.
 
     With True and "standard" they become 0..1, with "mean" and False they stay 0..255.
     """
@@ -394,12 +392,12 @@ class Dataset:
     """Rows to train, validate and test on, their labels, and how the rows were made of pixels.
 
     A row is (pixels / scale - mean) / std. The scale is 255, or 1 if normalize is "mean"; std is 1
-    unless it is "standard". If normalize is False, rows are pixels of 0..255 as they are; if it is
-    None, numbers of any range, from make_dataset.
+    unless normalize is "standard". If normalize is False, rows are pixels of 0..255 as they are; if
+    it is None, numbers of any range, from make_dataset.
     """
 
     name: str
-    image_shape: tuple  # (rows, columns) or (rows, columns, 3); None if X is no images
+    image_shape: tuple  # (rows, columns) or (rows, columns, 3); None if X is not of images
     class_names: tuple  # a text for each of the C classes
     normalize: object  # as in load_dataset; None for the arrays of make_dataset
     mean: np.ndarray  # (D,): the mean training image / scale, in the dtype of X_train
@@ -418,7 +416,8 @@ class Dataset:
         )
 
     def _rows(self, images):
-        """Rows (N, D) of images (N, ...). Pixels are normalised here and nowhere else."""
+        """Rows (N, D) of images (N, ...): here pixels are normalised."""
+        # `mean` also tells D and the dtype of rows.
         rows = images.reshape(len(images), self.mean.size).astype(self.mean.dtype)
         if self.normalize:  # False and None leave the numbers as they are
             rows /= _scale(self.normalize)
@@ -458,8 +457,8 @@ class Dataset:
         if self.normalize is not None:
             low = images.min(initial=0)
             high = images.max(initial=0)
-            # "not (... and ...)" is true of nan as well. A maximum up to 1 means 0..1, not 0..255.
-            if not (low >= 0 and high <= 255) or 0 < high <= 1:
+            in_range = low >= 0 and high <= 255  # if one is nan this is False
+            if not in_range or 0 < high <= 1:  # up to 1: they are of 0..1, not of 0..255
                 raise ValueError(
                     f"pixels must be of 0..255 (multiply 0..1 by 255), got {low}..{high}"
                 )
@@ -469,7 +468,7 @@ class Dataset:
         """Read an image file for `transform`: its middle, scaled to image_shape, as uint8.
 
         invert: turn black ink on white into white on black. Warns if that seems forgotten.
-        Raises ValueError naming a file that is no image, or whose numbers could be of any range.
+        Raises ValueError naming a file that is not an image, or whose numbers may be of any range.
         """
         if self.normalize is None:
             raise ValueError("read it with Pillow, and treat it as you treated X_train")
@@ -480,7 +479,8 @@ class Dataset:
         if invert:
             image = 255 - image
         mean_image = self.mean.reshape(self.image_shape) * _scale(self.normalize)
-        # The first and the last row show the background: is it dark there, and bright here?
+        # The first and the last row show the background. Is it dark in the training images, and
+        # bright in this one?
         if mean_image[[0, -1]].mean() < 64 and image[[0, -1]].mean() > 127:
             warnings.warn(
                 f"{path} is bright at its border: try read(path, invert={not invert})",
@@ -506,7 +506,8 @@ def load_transform(path):
 
     Raises ValueError, naming the file, if it is damaged or of another kind.
     """
-    with _reading(path, "saved transform") as file, np.load(file, allow_pickle=False) as arrays:
+    with _reading(path, "a saved transform") as file, np.load(file, allow_pickle=False) as arrays:
+        # tolist turns an array into a list, a text or a number.
         name, image_shape, class_names, normalize, std = [
             arrays[key].tolist()
             for key in ("name", "image_shape", "class_names", "normalize", "std")
@@ -535,9 +536,10 @@ def _begin_dataset(name, class_names, normalize, dtype, images):
     mean = rows.sum(axis=0, dtype=np.int64) / (_scale(normalize) * len(rows))
     std = 1.0
     if normalize == "standard":
+        # When the mean image is subtracted, the mean of all numbers is 0, and so their variance is
+        # the mean of their squares.
         squares = 0.0
         for start in range(0, len(rows), 1000):  # all at once would take much memory
-            # As the mean image is subtracted, the mean of all is 0.
             squares += np.square(rows[start : start + 1000] / 255 - mean).sum()
         if squares > 0:  # 0 if all images are the same
             std = math.sqrt(squares / rows.size)
@@ -580,7 +582,10 @@ def load_dataset(name, *, directory=None, validation=None, normalize=True, dtype
 
 
 def load_CIFAR10(ROOT):
-    """cs231n's: images (50000, 32, 32, 3), float64, and labels in ROOT, then those to test on."""
+    """Images (50000, 32, 32, 3), float64, and labels from ROOT, then those to test on.
+
+    The name and the result are those of cs231n's own function, so that its notebooks run.
+    """
     Xtr, Ytr, Xte, Yte = _read("cifar10", Path(ROOT))
     return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
 
@@ -588,8 +593,8 @@ def load_CIFAR10(ROOT):
 def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
     """cs231n's: a dict of X_train, y_train, X_val, y_val, X_test and y_test.
 
-    Images are (N, 32, 32, 3), float64, 0..255, minus the mean image of X_train. They are read from
-    where load_dataset looks for "cifar10". Raises ValueError if more are wanted than there are.
+    Images are (N, 32, 32, 3), float64, 0..255, by default minus the mean image of X_train. They are
+    read from where load_dataset looks for "cifar10". Raises ValueError if they are too few.
     """
     X, y, X_test, y_test = _read("cifar10", _folder("cifar10", None))
     end = num_training + num_validation
@@ -612,10 +617,11 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
 
 
 def _own_part(part, X, y, data, row_shape):
-    """X as rows (N, D) and y (N,) as int64, if they fit to each other and to the Dataset."""
+    """X as rows (N, D) and y (N,) as int64, if they fit each other and the Dataset."""
     X = np.asarray(X)
     y = np.asarray(y)
-    # If labels are names, the error advises this code, which numbers them alike in each part.
+    # If labels are names, the error advises this code: it gives each name its position among the
+    # sorted names of y_train, so that a name has the same number in all parts.
     _check_labels(f"y_{part}", y, f"np.searchsorted(np.unique(y_train), y_{part})")
     wanted = (len(y), *row_shape)
     # "biuf": bool, integer, unsigned integer, float
@@ -633,19 +639,19 @@ def make_dataset(
     """A `Dataset` of arrays of your own, such as tune.sweep wants: their numbers stay as they are.
 
     X_train, X_val, X_test: rows (N, D), such as a table of D columns, or images (N, rows, columns)
-        or (N, rows, columns, 3). They become float32, or float64 if they are float64 or integers of
-        more than 16 bits.
+        or (N, rows, columns, 3). They become float32, or float64 if X_train is of float64 or of
+        integers of more than 16 bits.
     y_train, y_val, y_test: integer labels (N,), of which the first is 0.
     image_shape: (rows, columns) or (rows, columns, 3), for pictures; not needed if X is of images.
     class_names: a name for each label; by default the numbers.
     Raises ValueError, saying what to do, for arrays and labels that do not fit.
     """
     X_train = np.asarray(X_train)
-    D = X_train[0].size
+    row_shape = X_train.shape[1:]
+    D = math.prod(row_shape)
     if X_test is None:
         X_test = X_train[:0]
         y_test = np.zeros(0, int)  # (0,)
-    row_shape = X_train.shape[1:]
     if len(row_shape) > 1:
         image_shape = row_shape
     if image_shape is not None:
@@ -656,7 +662,7 @@ def make_dataset(
                 f"images must be (rows, columns) or (rows, columns, 3), of {D} numbers, "
                 f"got {image_shape}; give X[..., 0] for (N, rows, columns, 1), "
                 "X.transpose(0, 2, 3, 1) for (N, 3, rows, columns), "
-                "X.reshape(len(X), -1) for what is no image"
+                "X.reshape(len(X), -1) for what is not an image"
             )
     # With normalize None the mean is not subtracted: `_rows` only takes the length and the dtype of
     # rows from it. That is float32, or float64 for float64 and for integers of more than 16 bits.
@@ -669,7 +675,7 @@ def make_dataset(
     if class_names is None:
         class_names = range(labels.max() + 1)
     data.class_names = tuple(map(str, class_names))
-    _check_range("labels", labels, len(data.class_names))
+    _check_range("labels for these class_names", labels, len(data.class_names))
     return data
 
 
@@ -689,10 +695,24 @@ def _draw_parts(folder, n, validation, test, rng):
     n_test = round(test * n)
     n_train = n - n_val - n_test
     if n_train <= 0:
-        raise ValueError(f"{folder} has too few images, none is left to train on")
-    if validation > 0 and n_val == 0:
-        warnings.warn(f"{folder} has too few images for one to validate with", stacklevel=3)
+        raise ValueError(
+            f"{folder}: none of {n} images is left to train on, as validation={validation} and "
+            f"test={test} are the shares kept for these; 0.2 is a fifth"
+        )
     return rng.permutation(np.repeat(["test", "val", "train"], [n_test, n_val, n_train]))
+
+
+def _read_class(folder, size):
+    """The images (rows, columns, 3) in the folder of a class."""
+    images = []
+    for path in _visible(folder):
+        if path.is_dir():
+            raise ValueError(
+                f"{path} is a folder where images should be: move them up, or give "
+                "load_image_folder the folder that holds a folder for each class"
+            )
+        images.append(_read_image(path, size))
+    return images
 
 
 def load_image_folder(
@@ -705,8 +725,8 @@ def load_image_folder(
     validation, test: the shares of each class, drawn by `seed`, that become X_val and X_test.
     normalize: see load_dataset.
     The images are gray if all of them are. Photos are turned as their EXIF data say, transparency
-    becomes white. Raises ValueError naming a file that is no image, or of another size, or whose
-    numbers could be of any range, and a folder inside the folder of a class.
+    becomes white. Raises ValueError, saying what to do, for images of several sizes, for a folder
+    among images, for a file that is not an image, and for pixels of 32 bits.
     """
     if isinstance(size, int):
         size = (size, size)
@@ -714,33 +734,32 @@ def load_image_folder(
         raise ValueError(f"size must be (rows, columns), each at least 1, got {size}")
     folders = [path for path in _visible(directory) if path.is_dir()]
     if len(folders) < 2:
-        raise ValueError(f"{directory} must hold a folder for each of two classes or more")
+        raise ValueError(f"{directory} must hold a folder for each of two or more classes")
     rng = np.random.default_rng(seed)
     images = []
     labels = []
     parts = []
     for label, folder in enumerate(folders):
-        paths = _visible(folder)
-        for path in paths:
-            if path.is_dir():
-                raise ValueError(
-                    f"{path} is a folder where images should be: move them up, or give "
-                    "load_image_folder the folder that holds a folder for each class"
-                )
-            images.append(_read_image(path, size))
-            if images[-1].shape != images[0].shape:
-                raise ValueError(f"{path} has another size: give a size, such as size=32")
-            labels.append(label)
-        parts.extend(_draw_parts(folder, len(paths), validation, test, rng))
-    images = np.stack(images)
+        of_class = _read_class(folder, size)
+        images.extend(of_class)
+        labels.extend([label] * len(of_class))
+        parts.extend(_draw_parts(folder, len(of_class), validation, test, rng))
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) > 1:
+        raise ValueError(f"images have the sizes {sizes}: choose one, such as size=32")
+    # They are in the order of their classes: mix them.
+    order = rng.permutation(len(images))
+    images = np.stack(images)[order]
+    labels = np.array(labels)[order]
+    parts = np.array(parts)[order]
+    in_train = parts == "train"
+    in_val = parts == "val"
+    in_test = parts == "test"
     if (images == images[..., :1]).all():  # green and blue are like red: all are gray
         images = images[..., 0]
-    labels = np.array(labels)
-    # The images are in the order of their classes: mix the indices of those in each part.
-    indices = [np.flatnonzero(np.array(parts) == part) for part in ("train", "val", "test")]
-    in_train, in_val, in_test = map(rng.permutation, indices)
     names = [folder.name for folder in folders]
-    data = _begin_dataset(Path(directory).resolve().name, names, normalize, dtype, images[in_train])
+    name = Path(directory).resolve().name
+    data = _begin_dataset(name, names, normalize, dtype, images[in_train])
     data.X_train = data._rows(images[in_train])
     data.X_val = data._rows(images[in_val])
     data.X_test = data._rows(images[in_test])
@@ -755,6 +774,7 @@ def make_spirals(classes=3, points=100, rng=0):
     rng = np.random.default_rng(rng)
     y = np.repeat(np.arange(classes), points)
     radius = np.tile(np.linspace(0, 1, points), classes)
+    # While the radius goes from 0 to 1, the angle of arm y goes from 4 * y to 4 * y + 4 radians.
     angle = 4 * (y + radius) + 0.2 * rng.standard_normal(len(y))
     X = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
     return X, y
@@ -764,7 +784,10 @@ def make_spirals(classes=3, points=100, rng=0):
 
 
 def _check_images(X_batch):
-    """See that X_batch is (N, H, W) or (N, H, W, C), of two rows and two columns or more."""
+    """Check that X_batch is (N, H, W) or (N, H, W, C), of two rows and two columns or more.
+
+    If the last of four axes is longer than 4, it is refused, as it is probably (N, C, H, W).
+    """
     if (
         X_batch.ndim not in (3, 4)
         or min(X_batch.shape[1:3]) < 2
@@ -791,95 +814,96 @@ def drop_inputs(X_batch, rng, p=0.2):
     if X_batch.dtype.kind != "f":
         raise ValueError(f"X_batch is {X_batch.dtype}: give floats, X.astype(np.float32)")
     kept = rng.random(X_batch.shape) >= p
-    # With 1 - p in the dtype of X_batch the result has this dtype, too.
-    return X_batch * (kept / X_batch.dtype.type(1 - p))
+    # Convert 1 - p to float32 if X_batch is float32. Otherwise the mask would be float64.
+    mask = kept / X_batch.dtype.type(1 - p)
+    return X_batch * mask
 
 
-def _bumps(n, sigma):
-    """Gaussian bumps at n pixels: (n, bumps), a column each, for elastic distortions.
+def _blur(n, sigma):
+    """A matrix (n, n) that blurs noise: row i has the weights of n pixels for the new pixel i.
 
-    bumps @ heights, with random heights, is a smooth random curve.
+    In the usual blur the weights in a row add up to 1. Here their squares do, because blurred noise
+    should have variance 1, like the noise z itself: the variance of sum_k w_k z_k is sum_k w_k^2.
     """
-    # They are sigma apart, with one beyond each border. With 28 pixels and sigma 4 the centres
-    # are at -4, 0, 4, ..., 28.
-    centres = sigma * np.arange(-1, n / sigma + 1)
-    distances = (np.arange(n)[:, None] - centres) / sigma
-    bumps = np.exp(-0.5 * distances**2)
-    # If the heights h_k are independent and of variance 1, the variance of sum_k b_k h_k at a pixel
-    # is sum_k b_k^2. With rows of norm 1 it is 1.
-    norms = np.linalg.norm(bumps, axis=1, keepdims=True)
-    return (bumps / norms).astype(np.float32)
+    i = np.arange(n)
+    distances = i[:, None] - i
+    weights = np.exp(-0.5 * (distances / sigma) ** 2)
+    norms = np.linalg.norm(weights, axis=1, keepdims=True)
+    return (weights / norms).astype(np.float32)
 
 
-def _places(shape, rng, pixels, degrees, zoom, elastic, sigma):
-    """The row and the column that each pixel of the new images is taken from, both (N, H, W).
+def _places(shape, rng, shift, degrees, zoom, elastic, sigma):
+    """The row and the column, in the old image, from which each pixel of the new one is taken.
 
-    The arguments after rng are those of `distort`; pixels is the largest shift. Each new pixel is
-    mapped back to its old place, so to stretch by a factor, coordinates are divided by it.
+    shape: (N, H, W[, C]) of the images. shift: the largest one, in pixels. The others are those of
+    `distort`. Returns two arrays (N, H, W) of float32.
     """
     N, H, W = shape[:3]
-    # Five numbers of -1..1 for each image
-    down, right, turn, tall, wide = (2 * rng.random((5, N, 1, 1)) - 1).astype(np.float32)
-    angle = np.radians(degrees) * turn
+    # Five random numbers of -1..1 for each image. Each of these is (N, 1, 1), for all its pixels.
+    down, right, turn, tall, wide = rng.uniform(-1, 1, (5, N, 1, 1)).astype(np.float32)
+    angle = math.radians(degrees) * turn
     cos = np.cos(angle)
     sin = np.sin(angle)
-    row_factor = 1 / (1 + zoom * tall)
-    column_factor = 1 / (1 + zoom * wide)
-    # y and x are measured from the centre, about which the image is rotated and stretched.
+    # y, (H, 1), and x, (W,), are measured from the centre, about which an image is rotated and
+    # stretched.
     middle_row = (H - 1) / 2
     middle_column = (W - 1) / 2
     y = np.arange(H, dtype=np.float32)[:, None] - middle_row
     x = np.arange(W, dtype=np.float32) - middle_column
-    # Each new pixel, rotated, scaled and shifted, gives its place in the old image.
-    rows = row_factor * (cos * y - sin * x) + (pixels * down + middle_row)
-    columns = column_factor * (sin * y + cos * x) + (pixels * right + middle_column)
+    # Everything here goes from the new image back to the old one. Rotate: (N, H, W).
+    rows = cos * y - sin * x
+    columns = sin * y + cos * x
+    # Stretch. To make the image twice as high, the pixel at y = 10 is taken from y = 5.
+    rows /= 1 + zoom * tall
+    columns /= 1 + zoom * wide
+    # Shift. To move the image down by 2, the pixel at y = 10 is taken from y = 8.
+    rows -= shift * down
+    columns -= shift * right
+    # Measure from the corner again.
+    rows += middle_row
+    columns += middle_column
     if elastic > 0:
-        # Smooth random fields: sums of bumps at regular places, of random heights.
-        bumps_down = _bumps(H, sigma)
-        bumps_across = _bumps(W, sigma)
-        size = (2, N, bumps_down.shape[1], bumps_across.shape[1])
-        heights = rng.standard_normal(size).astype(np.float32)
-        # (H, bumps) @ (N, bumps, bumps) @ (bumps, W) is (N, H, W).
-        rows += elastic * (bumps_down @ heights[0] @ bumps_across.T)
-        columns += elastic * (bumps_down @ heights[1] @ bumps_across.T)
+        noise = rng.standard_normal((2, N, H, W), np.float32)
+        # Blurred noise shifts neighbours nearly alike. A @ image blurs the columns of an image, and
+        # image @ B.T its rows: (H, H) @ (2, N, H, W) @ (W, W). numpy does so with each (H, W). Each
+        # of the two leaves its variance at 1.
+        noise = _blur(H, sigma) @ noise @ _blur(W, sigma).T
+        rows += elastic * noise[0]
+        columns += elastic * noise[1]
     return rows, columns
 
 
-def _between(pixels, i, share):
-    """Values from that of pixel i, where share is 0, to that of the next, where share is 1.
-
-    pixels: (P, C), those of all images in one list, row by row. i: (N, H, W), indices in it.
-    share: (N, H, W, 1).
-    """
-    values = np.take(pixels, i, axis=0)
-    # pixels[1:] at i is pixels at i + 1.
-    return values + share * (np.take(pixels[1:], i, axis=0) - values)
-
-
 def _values_at(places, images):
-    """What the images hold at these places, between pixels: bilinear interpolation.
+    """The values of images at places (rows, columns) between pixels: bilinear interpolation.
 
-    Beyond the border they go on as at the border.
+    Beyond its border an image goes on as at the border.
     """
     rows, columns = places
     N, H, W = rows.shape
+    rows = np.clip(rows, 0, H - 1)
+    columns = np.clip(columns, 0, W - 1)
+    # A place is between four pixels: in the rows top and top + 1, the columns left and left + 1.
+    # There must be a row top + 1, and so top is at most H - 2. Likewise for the columns.
+    top = np.minimum(rows.astype(np.intp), H - 2)
+    left = np.minimum(columns.astype(np.intp), W - 2)
+    # How near the place is to the lower two, and to the right two: from 0 to 1, which it is in the
+    # last row or column. (N, H, W, 1), as the last axis is for the colours.
+    down = (rows - top).astype(np.float32)[..., None]
+    right = (columns - left).astype(np.float32)[..., None]
+    # All pixels in one list, (N * H * W, C), where C is 1 for gray. In it, pixel (n, row, column)
+    # has the number i = (n * H + row) * W + column; i + 1 is in the next column, i + W in the next
+    # row.
     pixels = images.reshape(N * H * W, -1)
-    whole_numbers = images.dtype.kind != "f"
-    if whole_numbers:
-        pixels = pixels.astype(np.float64)
-    # Each place is between four pixels: top and left are the row and the column of the first.
-    top = np.clip(rows, 0, H - 2).astype(np.intp)
-    left = np.clip(columns, 0, W - 2).astype(np.intp)
-    # How far it is from the upper two, 0, to the lower two, 1, and from the left to the right two
-    down = np.clip(rows - top, 0, 1)[..., None]
-    right = np.clip(columns - left, 0, 1)[..., None]
-    # Where the first is in `pixels`. i + 1 is its neighbour to the right, i + W the one below. Both
-    # exist, as top is at most H - 2, and left at most W - 2. pixels[W:] at i is pixels at i + W.
     i = (np.arange(N)[:, None, None] * H + top) * W + left
-    above = _between(pixels, i, right)
-    # In one expression numpy can reuse the memory of what is calculated between: a fifth faster.
-    values = above + down * (_between(pixels[W:], i, right) - above)
-    if whole_numbers:
+    # np.take(pixels, i, axis=0) is pixels[i], (N, H, W, C), but faster.
+    top_left = np.take(pixels, i, axis=0)
+    top_right = np.take(pixels, i + 1, axis=0)
+    bottom_left = np.take(pixels, i + W, axis=0)
+    bottom_right = np.take(pixels, i + W + 1, axis=0)
+    above = (1 - right) * top_left + right * top_right
+    below = (1 - right) * bottom_left + right * bottom_right
+    values = (1 - down) * above + down * below
+    if images.dtype.kind != "f":  # integers are rounded
         values = np.rint(values)
     return values.astype(images.dtype).reshape(images.shape)
 
@@ -890,16 +914,17 @@ def distort(X_batch, rng, *, pixels=1.0, degrees=10.0, zoom=0.1, elastic=0.0, si
     pixels: shift down and to the right, each uniform in -pixels..pixels.
     degrees: rotation about the centre, uniform in -degrees..degrees.
     zoom: factors of height and of width, each uniform in 1 - zoom..1 + zoom.
-    elastic, sigma: size and smoothness, in pixels, of random shifts of single pixels (Simard 2003).
-    Integers are rounded. Raises ValueError for images of one row or column.
+    elastic, sigma: size and smoothness, in pixels, of random shifts that differ from pixel to pixel
+        (Simard 2003).
+    Integers are rounded. Raises ValueError for other shapes, and images of one row or column.
     """
     _check_images(X_batch)
-    bent = [X_batch[:0]]  # so that there is something to concatenate if X_batch is empty
-    for start in range(0, len(X_batch), 100):  # so few stay in the processor's cache
+    X = np.empty_like(X_batch)
+    for start in range(0, len(X), 100):  # a hundred small ones fit into a cache
         part = X_batch[start : start + 100]
         places = _places(part.shape, rng, pixels, degrees, zoom, elastic, sigma)
-        bent.append(_values_at(places, part))
-    return np.concatenate(bent)
+        X[start : start + 100] = _values_at(places, part)
+    return X
 
 
 # ---- Downloads
@@ -932,24 +957,23 @@ def _fetch(name, file, where, advice):
 def download(name, directory=None):
     """Download a dataset, one of DOWNLOADS, to where `load_dataset` looks; returns its folder.
 
-    What is there stays. A ConnectionError names the files that are needed and their folder.
+    What is there stays. The archive of CIFAR-10 is kept beside its folder. A ConnectionError names
+    the files that are needed and their folder.
     """
     folder = _folder(name, directory)
     missing = _missing(name, folder)
     advice = f"put by hand into {folder.absolute()}: {', '.join(missing)}"
     if name == "cifar10" and missing:
         archive = folder.parent / CIFAR10_ARCHIVE
-        by_hand = archive.exists()
-        # An archive that is there already is only checked.
+        # An archive that is there already, and whole, is not downloaded again. It is kept.
         _fetch(name, CIFAR10_ARCHIVE, folder.parent, advice)
+        # Unpack elsewhere, then move what is missing: no file half unpacked gets into the folder.
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             # The filter refuses what would go to other folders.
             shutil.unpack_archive(archive, temporary, filter="data")
             folder.mkdir(exist_ok=True)
-            for file in missing:
+            for file in missing:  # they are in a folder of the same name
                 os.replace(Path(temporary, folder.name, file), folder / file)
-        if not by_hand:
-            archive.unlink()
     else:
         for file in missing:
             _fetch(name, file, folder, advice)

@@ -63,12 +63,9 @@ def test_cs231n_training():
 @pytest.mark.full_data
 def test_cs231n_cifar10_reaches_29_percent():
     try:
-        data = load_dataset("cifar10", validation=1000, normalize=False, dtype=np.float64)
+        data = load_dataset("cifar10", normalize="mean", dtype=np.float64)
     except FileNotFoundError:
         pytest.skip("CIFAR-10 is not there")
-    mean = data.X_train.mean(axis=0)
-    data.X_train -= mean
-    data.X_val -= mean
     np.random.seed(0)
     net = TwoLayerNet(3072, 50, 10)
     options = {"learning_rate": 1e-4, "learning_rate_decay": 0.95, "reg": 0.25}
