@@ -81,18 +81,17 @@ def _names_of_classes(class_names, y, predicted):
     return [str(name) for name in class_names]
 
 
-def _check_image_shape(image_shape, numbers, advice):
-    """See that the numbers of one image can be laid out in image_shape."""
+def _check_image_shape(image_shape, row_shape, advice):
+    """See that a row, (D,) or of the shape of an image, can be shown in image_shape."""
     colors = tuple(image_shape[2:])  # () is gray, (1,) is gray as well
     if len(image_shape) < 2 or colors not in ((), (1,), (3,)):
         raise ValueError(
             f"image_shape must be (rows, columns) or (rows, columns, 3), got {image_shape}; "
             "X.transpose(0, 2, 3, 1) puts the colours last"
         )
-    found = math.prod(image_shape)
-    if found != numbers:
+    if row_shape not in (tuple(image_shape), (math.prod(image_shape),)):
         raise ValueError(
-            f"image_shape {image_shape} is {found} numbers, not {numbers}; give {advice}"
+            f"image_shape {image_shape} does not fit numbers of shape {row_shape}; give {advice}"
         )
 
 
@@ -163,7 +162,7 @@ def show_net_weights(net, image_shape, layer=1, *, path=None):
     W2 = np.asarray(net.params["W2"])
     D, H = W1.shape
     if layer == 1:
-        _check_image_shape(image_shape, D, "the shape of the images that the net reads")
+        _check_image_shape(image_shape, (D,), "the shape of the images that the net reads")
         W = W1
         title = f"First-layer weights\n{H} hidden units"
         if H > 100:
@@ -171,10 +170,9 @@ def show_net_weights(net, image_shape, layer=1, *, path=None):
             W = W1[:, np.argsort(-importance)[:100]]
             title = f"First-layer weights: of {H} units those 100\nthat weigh most in the scores"
     elif layer == 2:
-        _check_image_shape(image_shape, H, f"rows * columns = {H} units, such as (1, {H})")
+        _check_image_shape(image_shape, (H,), f"any rows and columns with {H} places")
         W = W2
-        last = W2.shape[1] - 1
-        title = f"Second-layer weights\nof {H} hidden units, classes 0 to {last} row by row"
+        title = f"Second-layer weights\nof {H} hidden units, class 0, 1, ... row by row"
     else:
         raise ValueError(f"layer must be 1 or 2, got {layer!r}")
 
@@ -212,9 +210,9 @@ def plot_history(history, *, title=None, path=None):
 
     'penalty_history', if it is there, has the L2 penalty for each number in 'val_loss_history', and
     is added to it: so it can be compared with the training loss, which includes the penalty. A list
-    of 100 batches or more is smoothed: drawn is the moving mean over 3 % of the batches, and at
-    least 5. With a single history the batches are drawn behind it, faintly. Losses have a
-    logarithmic axis if the largest is over 30 times the smallest.
+    of 100 batches or more is smoothed: drawn is the moving mean over 5 % of the batches. With a
+    single history the batches are drawn behind it, faintly. Losses have a logarithmic axis if the
+    largest is over 30 times the smallest.
 
     Returns an array of Axes, one for each panel; what no history has gets no panel. Raises
     ValueError if a history has none of the lists.
@@ -280,13 +278,13 @@ def _draw_list(ax, history, key, number, each_batch):
         if each_batch:
             ax.plot(x, y, alpha=0.25, **look)
         # The mean of y over each window; that of x is the window's middle.
-        window = max(5, len(y) // 30)
+        window = len(y) // 20
         weights = np.ones(window) / window
         x = np.convolve(x, weights, mode="valid")
         y = np.convolve(y, weights, mode="valid")
     if len(y) <= 30:
         look["marker"] = MARKERS[number % 8]
-    (line,) = ax.plot(x, y, markersize=5, **look)
+    (line,) = ax.plot(x, y, **look)
     return line
 
 
@@ -343,7 +341,7 @@ def plot_predictions(net, X, y, image_shape, *, images=None, class_names=None, p
     images = np.asarray(X if images is None else images)
     if len(images) != len(X):
         raise ValueError(f"X has {len(X)} rows, but there are {len(images)} images")
-    _check_image_shape(image_shape, images[0].size, "the shape of one image")
+    _check_image_shape(image_shape, images.shape[1:], "the shape of one image")
 
     fig, grid = plt.subplots(2, 10, figsize=(13, 3.9))
     fig.subplots_adjust(left=0.03, right=0.99, bottom=0.02, top=0.8, hspace=0.5)
@@ -430,8 +428,15 @@ def plot_decision_regions(net, X, y, *, ax=None, path=None):
     ax.pcolormesh(x1, x2, classes % 8, cmap=colors, vmin=0, vmax=8, alpha=0.3)
     for label in np.unique(y):
         points = X[y == label]
-        look = {"s": 20, "edgecolors": "white", "linewidths": 0.4, "label": f"class {label}"}
-        ax.scatter(*points.T, c=COLORS[label % 8], marker=MARKERS[label % 8], **look)
+        ax.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=20,
+            c=COLORS[label % 8],
+            marker=MARKERS[label % 8],
+            edgecolors="white",
+            label=f"class {label}",
+        )
     title = f"Decision regions: {is_right.mean():.1%} of the points right"
     ax.set(title=title, xlabel="x1", ylabel="x2")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -447,9 +452,11 @@ OTHERS = [
     "activation",
     "dropout",
     "optimizer",
+    "momentum",
     "std",
     "batch_size",
     "learning_rate_decay",
+    "criterion",
 ]
 
 
@@ -505,7 +512,7 @@ def plot_sweep(trials, *, path=None):
         best = None  # all diverged
     # Colours follow the logarithm of the error, so that 97 and 98 % can be told apart where others
     # have 40 %. 1 is added to the error, as 0 has no logarithm.
-    errors = [101 - _score(trial) for trial in trials if _score(trial) >= 0]
+    errors = [101 - _score(trial) for trial in shown.values() if _score(trial) >= 0]
     low = min(errors, default=1)
     high = max(errors, default=1) + 0.1  # above low, also if there is only one
     colors = ScalarMappable(LogNorm(low, high), "viridis_r")
@@ -580,10 +587,12 @@ def _draw_heat_maps(shown, best, colors, sizes, rates, regs):
             text = f"{_score(trial):.1f}"
         if _stopped_early(trial, shown.values()):
             text += f"\n{trial['epochs']} ep."
-        look = {"facecolor": color, "edgecolor": "gray"}
+        edge = {"edgecolor": "gray"}
         if trial is best:
-            look = {"facecolor": color, "edgecolor": RED, "linewidth": 3, "zorder": 2}
-        ax.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, clip_on=False, **look))
+            edge = {"edgecolor": RED, "linewidth": 3, "zorder": 2}
+        ax.add_patch(
+            plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, clip_on=False, **edge)
+        )
         _write_on(ax, x, y, text, color)
     return fig, np.array(list(axes.values()))
 
@@ -603,11 +612,10 @@ def _draw_points(shown, best, colors, sizes, rates, regs):
             color = colors.to_rgba(101 - _score(trial))
         ax.scatter(rate, reg, area, c=[color], marker=marker, edgecolors="dimgray")
         if trial is best:
-            frame = {"c": "none", "marker": "s", "edgecolors": RED, "linewidths": 3}
-            ax.scatter(rate, reg, area + 250, **frame)
+            ax.scatter(rate, reg, area + 250, "none", marker="s", edgecolors=RED, linewidths=3)
+    ax.set(xlabel="learning rate", ylabel="regularization")
     _make_logarithmic(ax.set_xscale, ax.xaxis, rates)
     _make_logarithmic(ax.set_yscale, ax.yaxis, regs)
-    ax.set(xlabel="learning rate (log scale)", ylabel="regularization (log scale)")
     ax.grid(True, alpha=0.3)
 
     # Points without a place, for the legend only: the smallest and the largest hidden size,
@@ -631,8 +639,8 @@ def _make_logarithmic(set_scale, axis, values):
     if not positive:
         return
     spaced = np.geomspace(min(positive), max(positive), 6)
-    # Rounded to one digit, such as 0.003; the set drops those that are equal then.
-    ticks = sorted({float(f"{tick:.1g}") for tick in spaced})
+    # Rounded to two digits, such as 0.0032; the set drops those that are equal then.
+    ticks = sorted({float(f"{tick:.2g}") for tick in spaced})
     if 0 in values:
         # 0 has no logarithm: the axis is linear from 0 to the smallest of the others.
         set_scale("symlog", linthresh=min(positive))
@@ -654,10 +662,10 @@ def plot_curves(trials, *, count=5, path=None):
     chosen = [trial for trial in trials if trial["status"] == "ok"][:count]
     if not chosen:
         raise ValueError("no trial is ok, so there are no curves to draw")
-    varied = _differing(PLACE + OTHERS, chosen)
+    varied = _differing(PLACE + OTHERS, trials)
     histories = {}
     for rank, trial in enumerate(chosen, 1):
-        name = f"{rank}. {_score(trial):.2f} %  {_describe(trial, varied)}"
+        name = textwrap.fill(f"{rank}. {_score(trial):.2f} %  {_describe(trial, varied)}", 60)
         # step_history is left out, so that x is the number of the epoch, and penalty_history, so
         # that the loss has no penalty.
         histories[name] = {
