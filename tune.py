@@ -5,7 +5,8 @@ the best net is then scored on the test rows, which decide nothing. By default m
 which good rates are about a tenth of plain SGD's, and the rate decays by 0.95 an epoch.
 
 Ctrl-C stops a sweep and the same command resumes it; other lists, ranges or more --trials add to
-its folder. Exit codes: 1 if no net learned or the workers died, 2 for a wrong call, 130 for Ctrl-C.
+its folder. Exit codes: 1 if no net learned or the workers died, 2 for a wrong call, a missing file
+or package, 130 for Ctrl-C.
 
   every combination of the lists (with no lists at all: 90 nets on 5,000 digits, half a minute):
     python tune.py --hidden 64 128 --lr 0.03 0.1 0.3 --reg 0 1e-3 --out runs/grid
@@ -28,7 +29,6 @@ import math
 import operator
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -36,12 +36,14 @@ import types
 import warnings
 import zlib
 from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from multiprocessing import Pipe, get_context, parent_process
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 
@@ -49,6 +51,8 @@ from data_utils import DATASETS, PARTS, load_dataset, load_transform
 from two_layer_net import ACTIVATIONS, CRITERIA, OPTIMIZERS, TwoLayerNet
 
 HERE = Path(__file__).resolve().parent
+# So that this project's modules are found later, too, by workers and after a change of folder.
+sys.path.insert(0, str(HERE))
 
 # ---- The settings of a trial
 
@@ -72,29 +76,28 @@ class Setting(NamedTuple):
 
     name: str  # in the class and in the results
     option: str  # in `sweep` and, after --, in the command
-    kind: object  # a function that makes a value of a text
+    kind: object  # a function that makes a value from a text
     default: str  # the values, as they are written in the command
     help: str  # what values there are
-    # On which a Range is drawn, "log" or "linear"; of names there is none.
-    scale: str = "none"
+    scale: str = "none"  # on which a Range is drawn, "log" or "linear"; names have none
 
 
 SETTINGS = (
-    Setting("hidden_size", "hidden", int, "16 64 256", "numbers of units > 0", "log"),
+    Setting("hidden_size", "hidden", int, "16 64 256", "numbers of hidden units > 0", "log"),
     Setting("learning_rate", "lr", float, "0.003 0.01 0.03 0.1 0.3 1.0", "rates > 0", "log"),
     Setting("reg", "reg", float, "1e-05 0.0001 0.001 0.01 0.1", "L2 strengths >= 0", "log"),
     Setting("activation", "activation", str, "relu", ", ".join(ACTIVATIONS)),
-    Setting("dropout", "dropout", float, "0.0", "probabilities >= 0, < 1", "linear"),
+    Setting("dropout", "dropout", float, "0.0", "shares >= 0 and < 1", "linear"),
     Setting("optimizer", "optimizer", str, "momentum", ", ".join(OPTIMIZERS)),
-    Setting("momentum", "momentum", float, "0.9", "numbers >= 0, < 1", "linear"),
+    Setting("momentum", "momentum", float, "0.9", "numbers >= 0 and < 1", "linear"),
     Setting("std", "std", number_or_name, "he", "numbers, zeros, normal, xavier, he", "log"),
-    Setting("batch_size", "batch_size", int, "50", "numbers of rows > 0", "log"),
+    Setting("batch_size", "batch_size", int, "50", "numbers of rows a step > 0", "log"),
     Setting("learning_rate_decay", "decay", float, "0.95", "factors > 0, <= 1", "linear"),
     Setting("criterion", "criterion", str, "softmax", ", ".join(CRITERIA)),
 )
-# The settings of the net; the others are of its training.
+# The settings of the net; the others belong to its training.
 NET_SETTINGS = ("hidden_size", "activation", "dropout", "std", "criterion")
-# Of the data, in `train`'s order
+# The data that trials need, in the order in which `train` takes them.
 TRAINING_PARTS = ("X_train", "y_train", "X_val", "y_val")
 
 
@@ -109,21 +112,28 @@ def values_of(setting, given):
     """
     try:
         if not isinstance(given, Range):
-            given = np.ravel(given).tolist()
+            given = np.ravel(given).tolist()  # and so a single value becomes a list
             if len(given) == 1 and ":" in str(given[0]):
                 given = Range(*given[0].split(":"))
+        # Through a text, because int("8.6") is an error, and int(8.6) is 8.
         values = [setting.kind(str(value)) for value in given]
         if not values:
             raise ValueError("there is no value")
         for value in values:
-            # Let the class judge it: train a tiny net, on two rows of one number.
+            # Let the class judge it: train a tiny net. Its X is two rows of one number, its y are
+            # their labels, 0 and 0; * 2, as these are its X_val and y_val, too. Its classes are
+            # A and B. With the optimizer momentum a value of the setting `momentum` is judged, too.
             settings = {"hidden_size": 1, "optimizer": "momentum", setting.name: value}
             train_net([np.zeros((2, 1)), [0, 0]] * 2, "AB", settings, seed=0, epochs=1)
         if not isinstance(given, Range):
             return values
         low, high = values
-        if setting.scale == "none" or low >= high or (setting.scale == "log" and low <= 0):
-            raise ValueError("LOW must be a number below HIGH and, for its logarithm, above 0")
+        if (
+            setting.scale == "none"
+            or not low < high < math.inf
+            or (setting.scale == "log" and low <= 0)
+        ):
+            raise ValueError("LOW must be a number below HIGH; for logarithms above 0")
         return Range(low, high)
     except (TypeError, ValueError) as error:
         flag = f"--{setting.option}"
@@ -151,6 +161,7 @@ def draw_trials(values, trials, seed):
             settings["momentum"] = None
         name = "_".join(map(str, settings.values()))  # equal for equal trials
         drawn[name] = {"trial": name, **settings}
+        # For the grid, where equal ones count once. draw_random stops by itself.
         if len(drawn) == trials:
             break
     return drawn
@@ -159,7 +170,7 @@ def draw_trials(values, trials, seed):
 def draw_grid(values, trials, rng):
     """Every combination of the values; in random order if only some of them are wanted."""
     combinations = list(itertools.product(*values.values()))
-    if trials is not None:
+    if trials:
         rng.shuffle(combinations)
     for combination in combinations:
         yield dict(zip(values, combination, strict=True))
@@ -176,9 +187,10 @@ def draw_value(setting, values, rng):
     if not isinstance(values, Range):
         return values[rng.integers(len(values))]
     low, high = values
-    number = rng.uniform(low, high)
     if setting.scale == "log":
-        number = low * (high / low) ** rng.random()
+        number = low * (high / low) ** rng.random()  # its logarithm is uniform
+    else:
+        number = rng.uniform(low, high)
     if setting.kind is int:
         return round(number)
     rounded = float(f"{number:.3g}")
@@ -209,28 +221,29 @@ def sweep(
         criterion: each a list of values or a Range(low, high); SETTINGS has the defaults. With any
         Range all settings of a trial are drawn at random; without one every combination is a trial.
         momentum is for the optimizer of that name only.
-    trials: how many to draw, 30 by default; without a Range, how many of the combinations.
+    trials: how many to draw at most, 30 by default; without a Range, how many of the combinations.
     halving: True, or k > 1: successive halving (Jamieson and Talwalkar 2016) by 3, or k: all trials
         are trained for a few epochs, the best 1 / k of them for k times as many, and so on.
     seed: of weights, order of rows and draws. The same seed and settings give the same result.
-    workers: how many processes, by default one a core.
+    workers: how many processes, by default one per core.
     client: a distributed.Client or the address of a dask scheduler, to train on its cluster.
-    out: folder of the results; a trial that it holds is not trained again.
+    out: folder of the results; what it holds is not trained again.
+    verbose: print a line for each trial, with the best accuracy so far and the time left.
 
     Returns all trials of the folder, best validation accuracy first (of equals, lowest validation
     loss): dicts of "trial" (the name of its files), the settings by the class's names ("momentum"
     is None for other optimizers), "epochs" (done), "status" ("ok" or "diverged"), "val_acc" and
-    "train_acc" (0..1), "val_loss" (of the data alone, without the penalty), "seconds", "history"
-    (that of `train`) and "net". If it diverged, there is no net (None), and the measures are nan.
+    "train_acc" (0..1), "val_loss" (of the data alone, without the penalty), "history" (that of
+    `train`) and "net". If a trial diverged, its net is None and its measures are nan.
 
     Raises ValueError for settings, data or a folder that do not fit, saying what to do, and
     RuntimeError if workers die and new ones do not help.
     """
     if isinstance(data, str):
         data = load_dataset(data)
-    if len(data.y_val) == 0:
+    if not len(data.y_val):
         raise ValueError("data has no validation rows, X_val, by which nets are judged")
-    halving = halving or 1  # all go on
+    halving = halving or 1  # without halving, 1 / 1 of the trials goes on
     if halving is True:
         halving = 3
     counts = {"epochs": epochs, "halving": halving, "trials": trials, "workers": workers}
@@ -242,6 +255,8 @@ def sweep(
         values[setting.name] = values_of(
             setting, lists.pop(setting.option, setting.default.split())
         )
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
     if lists:
         raise TypeError(f"sweep has no {', '.join(lists)}; see what its help lists")
     if "momentum" not in values["optimizer"] and values["momentum"] != [0.9]:
@@ -249,33 +264,34 @@ def sweep(
     drawn = draw_trials(values, trials, seed)
 
     plan = {"epochs": epochs, "halving": halving, "seed": seed}
-
     with ExitStack() as stack:
+        if not verbose:
+            stack.enter_context(redirect_stdout(io.StringIO()))
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory())
         folder = Path(out).absolute()
-
-        def start_workers():
-            if client is None:
-                return start_processes(data, workers, folder)
-            return connect_cluster(data, client)
-
         claim_folder(folder, data, plan)
         try:
-            train_all(start_workers, folder, drawn, plan, verbose)
+            train_all(data, workers, client, folder, drawn, plan)
         finally:
             write_summary(folder)
         return load_sweep(folder)
 
 
-def train_all(start_workers, out, drawn, plan, verbose):
+def train_all(data, workers, client, out, drawn, plan):
     """Train what the folder lacks; when a worker dies, go on with new ones."""
     records = {record["trial"]: record for record in read_records(out)}
     while True:
-        before = dict(records)  # `train_rungs` adds to records
+        # A copy, because `train_rungs` changes records when a trial has been trained.
+        before = dict(records)
+        if client is None:
+            pool = start_processes(data, workers, out)
+        else:
+            pool = connect_cluster(data, client)
         try:
-            with start_workers() as submit:
-                train_rungs(submit, out, drawn, plan, records, verbose)
+            # submit(settings, epochs, plan) lets a worker train a net; it returns a future.
+            with pool as submit:
+                train_rungs(submit, out, drawn, plan, records)
                 return
         except BrokenExecutor as error:
             if records == before:
@@ -286,35 +302,33 @@ def train_all(start_workers, out, drawn, plan, verbose):
             say("a worker died; new ones train what is missing")
 
 
-def train_rungs(submit, out, drawn, plan, records, verbose):
+def train_rungs(submit, out, drawn, plan, records):
     """Train all trials or, with halving, first all a little, then the best of them further."""
-    names = drawn
+    names = drawn  # at first all
     for epochs in rungs(plan["epochs"], plan["halving"], len(drawn)):
         waiting = []
         for name in names:
             record = records.get(name, {"status": "ok", "epochs": 0})
             if record["status"] == "ok" and record["epochs"] < epochs:
                 waiting.append(drawn[name])
-        if verbose:
-            say(f"{len(waiting)} of {len(names)} trials to train up to epoch {epochs}")
-        # What takes longest comes first, so that no worker ends long after the others.
+        say(f"{len(waiting)} of {len(names)} trials to train up to epoch {epochs}")
+        # What probably takes longest comes first, so that no worker ends long after the others.
         waiting.sort(key=lambda settings: settings["hidden_size"], reverse=True)
-        futures = [submit(settings, plan["seed"], epochs, plan["halving"]) for settings in waiting]
+        futures = [submit(settings, epochs, plan) for settings in waiting]
         if futures:
-            collect(futures, out, waiting, records, verbose)
+            collect(futures, out, waiting, records)
         names = survivors([records[name] for name in names], epochs, plan["halving"])
 
 
-def collect(futures, out, waiting, records, verbose):
-    """Put what becomes of trials into the folder and into `records`, and tell it."""
+def collect(futures, out, waiting, records):
+    """Put what becomes of trials into the folder and into `records`, and report it."""
     varied = varied_in(waiting)
-    if verbose:
-        say(f"    {line_of(s.option for s in varied)}   val acc     best     left")
+    say(f"    {line_of(s.option for s in varied)}   val acc     best     left")
     began = time.perf_counter()
     for count, future in enumerate(as_completed(futures), 1):
-        futures.remove(future)  # and so the memory that it takes
         files = future.result()
-        if isinstance(files, str):  # a stem: see "Workers" below
+        # A cluster sends the files; processes of this machine only tell where they are.
+        if isinstance(files, str):
             files = read_files(files)
         net, text = files
         record = json.loads(text)
@@ -323,13 +337,12 @@ def collect(futures, out, waiting, records, verbose):
         write(out / f"trials/{name}.json", text)  # last, as it marks the trial as trained
         records[name] = record
         best = min(records.values(), key=rank)
-        left = (time.perf_counter() - began) / count * len(futures)
-        if verbose:
-            say(
-                f"{count:>4}{line_of(record[s.name] for s in varied)}"
-                f"  {accuracy_of(record):>8}  {accuracy_of(best):>7}"
-                f"  {timedelta(seconds=round(left))}"
-            )
+        left = (time.perf_counter() - began) / count * (len(futures) - count)
+        say(
+            f"{count:>4}{line_of(record[s.name] for s in varied)}"
+            f"  {accuracy_of(record):>8}  {accuracy_of(best):>7}"
+            f"  {timedelta(seconds=round(left))}"
+        )
 
 
 # ---- Successive halving
@@ -341,9 +354,13 @@ def rungs(epochs, k, trials):
     rungs(9, 3, 27) is [1, 3, 9]: 27 trials have 1 epoch, 9 go on to 3, 3 to 9. In the first rung a
     trial has at least 1 epoch, in the last there is at least 1 trial. k = 1 is no halving.
     """
-    found = [epochs]
-    while k > 1 and k ** len(found) <= min(epochs, trials):
-        found.insert(0, math.ceil(epochs / k ** len(found)))
+    found = [epochs]  # the last rung
+    # The rungs before it have 1 / k, 1 / k^2, ... of these epochs, while both 1 / part of the
+    # epochs and 1 / part of the trials are at least 1. (1 <: with k = 1 there would be no end.)
+    part = k
+    while 1 < part <= min(epochs, trials):
+        found.insert(0, math.ceil(epochs / part))
+        part *= k
     return found
 
 
@@ -355,6 +372,7 @@ def survivors(trials, epochs, k):
     """
     marks = []
     for trial in trials:
+        # All were trained so far but those that diverged before. One may have diverged later.
         if trial["epochs"] >= epochs:
             accuracy = trial["history"]["val_acc_history"][epochs - 1]
             loss = trial["history"]["val_loss_history"][epochs - 1]
@@ -377,10 +395,11 @@ def train_net(arrays, class_names, settings, seed, **options):
             of_net[name] = value
         elif name != "trial" and value is not None:
             options[name] = value
-    of_net["dtype"] = np.result_type(X, np.float32)  # float32 if it can hold X, else float64
+    # float32 for X of float32 or of bytes, float64 for X of float64 or of large integers.
+    of_net["dtype"] = np.result_type(X, np.float32)
     net = TwoLayerNet(X[0].size, output_size=len(class_names), rng=seed, **of_net)
-    # Trials are silent: their results tell what went wrong. (The warnings are ascribed to this
-    # module, which calls `train`.)
+    # Trials are silent: their results tell what went wrong. Two warnings of `train` begin with
+    # these words. For Python they come from the module that calls `train`, this one.
     warnings.filterwarnings("ignore", "nothing was|the steps were", module=__name__)
     try:
         with np.errstate(all="ignore"):
@@ -390,21 +409,23 @@ def train_net(arrays, class_names, settings, seed, **options):
     return net, "ok"
 
 
-def train_trial(stem, arrays, class_names, settings, seed, epochs, halving):
+def train_trial(stem, arrays, class_names, settings, epochs, plan):
     """What a worker does: train a net and write its files, whose names begin with `stem`.
 
-    With halving a checkpoint is written, too, and training goes on from the one that is there.
+    plan: dict of the "seed", and of "halving", which is 1 without.
+
+    With halving a checkpoint is written, too, from which training goes on in the next rung. It is a
+    temporary file: if the sweep was started again, or on a cluster, there is none, and training
+    begins with the first epoch, to the same result.
     """
-    began = time.perf_counter()
     options = {"epochs": epochs}
-    if halving > 1:
+    if plan["halving"] > 1:
         options.update(checkpoint=f"{stem}.checkpoint.npz", resume=True)
-    net, status = train_net(arrays, class_names, settings, seed, **options)
+    net, status = train_net(arrays, class_names, settings, plan["seed"], **options)
     net.save(f"{stem}.npz")
     record = {**settings, "epochs": len(net.history["val_acc_history"]), "status": status}
     for name in ("val_acc", "val_loss", "train_acc"):
         record[name] = net.history[f"{name}_history"][-1] if status == "ok" else math.nan
-    record["seconds"] = time.perf_counter() - began
     record["history"] = net.history
     Path(f"{stem}.json").write_text(json.dumps(record))
 
@@ -431,7 +452,7 @@ def read_json(path):
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged, remove it: {error}") from error
+        raise ValueError(f"{path} is damaged, remove it, sweep.json with its folder") from error
 
 
 def checksum(array):
@@ -440,21 +461,24 @@ def checksum(array):
 
 def claim_folder(out, data, plan):
     """Make the folder, or see that its trials can be compared with the new ones."""
-    share = np.bincount(data.y_val).max() / len(data.y_val)  # of the commonest label
+    # Whoever always guesses the commonest label is right on this share of the rows. As a net that
+    # has learned nothing may be lucky, it must be right on 1/20 of the other rows, too.
+    share = np.bincount(data.y_val).max() / len(data.y_val)
     facts = {
         **plan,
         "checksum of two_layer_net.py": zlib.crc32((HERE / "two_layer_net.py").read_bytes()),
-        # More than share, as nets may be lucky
-        "accuracy of guessing": 0.95 * share + 0.05,
+        "accuracy of guessing": share + (1 - share) / 20,  # for the report
     }
     for part in PARTS:
         facts[f"checksum of {part}"] = checksum(getattr(data, part))
     path = out / "sweep.json"
+    # First list the folder, then look for sweep.json: if another sweep makes the folder meanwhile,
+    # its sweep.json is found, and its files are not taken for those of a stranger. The other way
+    # round, sweep.json could be missing, and a moment later its files be there.
     strangers = list(out.glob("[!.]*"))  # all but hidden files
-    # Only now, because another sweep may be making the same folder.
     if not path.exists():
         if strangers:
-            raise ValueError(f"{strangers[0]} is not of a sweep: choose another --out")
+            raise ValueError(f"{strangers[0]} does not belong to a sweep: choose another --out")
         out.mkdir(parents=True, exist_ok=True)
         write(path, json.dumps(facts).encode())
     found = read_json(path)
@@ -465,7 +489,7 @@ def claim_folder(out, data, plan):
                 "choose another --out, or remove the folder"
             )
     (out / "trials").mkdir(exist_ok=True)
-    data.save_transform(out / "dataset.npz")
+    data.save_transform(out / "dataset.npz")  # all of a Dataset but its rows and labels
 
 
 def rank(trial):
@@ -476,8 +500,12 @@ def rank(trial):
 
 
 def read_records(out):
-    """The trials in the folder, best first, without their nets."""
-    return sorted([read_json(path) for path in out.glob("trials/*.json")], key=rank)
+    """The trials in the folder, best first, without their nets.
+
+    One without its file .npz, which somebody has removed, is missing: it will be trained again.
+    """
+    paths = [path for path in out.glob("trials/*.json") if path.with_suffix(".npz").exists()]
+    return sorted(map(read_json, paths), key=rank)
 
 
 def write_summary(out):
@@ -499,9 +527,9 @@ def write_summary(out):
 def load_sweep(out):
     """The trials in the folder of a sweep, finished or not, as `sweep` returns them."""
     out = Path(out)
-    if not (out / "sweep.json").exists():
-        raise FileNotFoundError(f"{out} holds no sweep; --out {out} would make one")
     trials = read_records(out)
+    if not trials:
+        raise FileNotFoundError(f"{out} holds no trial of a sweep: give the folder of one")
     for trial in trials:
         path = out / f"trials/{trial['trial']}.npz"
         trial["net"] = TwoLayerNet.load(path) if trial["status"] == "ok" else None
@@ -516,19 +544,24 @@ def say(text):
     try:
         print(text, flush=True)
     except UnicodeEncodeError:
-        print(ascii(text), flush=True)
+        print(ascii(text))
     except BrokenPipeError:
         # From now on nothing is printed: all goes to the null device.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def varied_in(trials):
-    """The settings in which the trials differ. None stands for the momentum of no momentum."""
+    """The settings in which the trials differ. None (momentum of other optimizers) is no value."""
     return [s for s in SETTINGS if len({trial[s.name] for trial in trials} - {None}) > 1]
 
 
 def line_of(cells):
-    return "".join(f" {cell!s:>10}" for cell in cells)
+    line = ""
+    for cell in cells:
+        if isinstance(cell, float):
+            cell = f"{cell:.4g}"
+        line += f" {cell!s:>10}"
+    return line
 
 
 def accuracy_of(trial):
@@ -549,7 +582,7 @@ def report(out, data=None):
     trials = load_sweep(out)
     facts = read_json(out / "sweep.json")
     shown = trials[:10]
-    varied = varied_in(shown)
+    varied = varied_in(trials)
     say(
         f"\nthe best {len(shown)} of {len(trials)} trials\n"
         f"{line_of(s.option for s in varied)}   val acc  val loss  epochs"
@@ -559,70 +592,83 @@ def report(out, data=None):
             f"{line_of(trial[s.name] for s in varied)}  {accuracy_of(trial):>8}"
             f"  {trial['val_loss']:>#8.3g}  {trial['epochs']:>6}"
         )
-    if not any(trial["val_acc"] > facts["accuracy of guessing"] for trial in shown):
+    # The first is the best. If it diverged, its accuracy is nan, which is greater than nothing.
+    if not trials[0]["val_acc"] > facts["accuracy of guessing"]:
         say(
-            f"no net is better than guessing, which can reach {facts['accuracy of guessing']:.1%}. "
-            "If nets diverged, try a smaller --lr; if not, a larger one, --optimizer momentum, "
-            "--std he, more --epochs, --normalize yes"
+            f"no net is better than guessing, up to {facts['accuracy of guessing']:.1%}. "
+            "If nets diverged, try a smaller --lr; if not, a larger one, "
+            "--optimizer momentum, --std he, more --epochs, --normalize yes"
         )
         return 1
     data = with_test_rows(out, facts, data)
     if len(data.y_test) > 0:
         say(
-            f"test accuracy of the best: {trials[0]['net'].accuracy(data.X_test, data.y_test):.2%}"
-            f" of {len(data.y_test)} rows"
+            "test accuracy of the best: "
+            f"{trials[0]['net'].accuracy(data.X_test, data.y_test):.2%} "
+            f"of {len(data.y_test)} rows"
         )
     try:
-        write_summary(out)
+        write_summary(out)  # once more, as a sweep that was killed did not
         draw_pictures(out, trials, data)
         say(f"in {out}: trials.csv, best.npz and pictures")
     except OSError as error:  # the folder may be read-only
-        say(f"nothing is written: {error}")
+        say(f"not everything could be written: {error}")
     return 0
 
 
 def with_test_rows(out, facts, data):
-    """The Dataset that was swept, with its test rows if they can be had, without others."""
+    """The Dataset that was swept, with its test rows; without any if these cannot be found."""
     swept = load_transform(out / "dataset.npz")
-    swept.y_test = ()
-    try:
-        if data is None:
+    swept.X_test = []
+    swept.y_test = []
+    if data is None:
+        try:
             data = load_dataset(swept.name, normalize=swept.normalize)
-        for part in ("X_test", "y_test"):
-            if checksum(getattr(data, part)) != facts[f"checksum of {part}"]:
-                raise ValueError
-        swept.X_test = data.X_test
-        swept.y_test = data.y_test
-    except (OSError, ValueError):
-        # The data are others; or load_dataset knows no such name, or does not find its files.
-        say("no test: the test rows are not at hand; in Python: tune.report(out, data)")
+        except (OSError, ValueError):  # it knows no such name, or does not find the files
+            data = swept  # whose empty test rows have the right checksum only if there were none
+    for part in ("X_test", "y_test"):
+        if checksum(getattr(data, part)) != facts[f"checksum of {part}"]:
+            say("no test: the test rows are not at hand; in Python: tune.report(out, data)")
+            return swept
+    swept.X_test = data.X_test
+    swept.y_test = data.y_test
     return swept
 
 
 def draw_pictures(out, trials, data):
-    import vis_utils  # here, because it takes long, and workers do not need it
+    import vis_utils  # here, because it takes a long time, and workers do not need it
 
     net = trials[0]["net"]
     X = data.X_test
     y = data.y_test
     shape = data.image_shape
+    for name in ("confusion.png", "predictions.png"):  # which may be of an earlier best net
+        (out / name).unlink(missing_ok=True)
     vis_utils.plot_sweep(trials, path=out / "sweep.png")
     vis_utils.plot_curves(trials, path=out / "curves.png")
     if len(y) > 0:
-        path = out / "confusion.png"
-        vis_utils.plot_confusion(y, net.predict(X), data.class_names, path=path)
+        vis_utils.plot_confusion(y, net.predict(X), data.class_names, path=out / "confusion.png")
     if shape is None:
         return
     vis_utils.show_net_weights(net, shape, path=out / "weights.png")
     if len(y) > 0:
-        look = {"images": data.to_pixels(X), "class_names": data.class_names}
-        vis_utils.plot_predictions(net, X, y, shape, path=out / "predictions.png", **look)
+        vis_utils.plot_predictions(
+            net,
+            X,
+            y,
+            shape,
+            images=data.to_pixels(X),
+            class_names=data.class_names,
+            path=out / "predictions.png",
+        )
 
 
 # ---- Workers: processes of this machine, or a cluster's. What a sweep does can be understood
-# without this part. `submit` lets a worker call train_trial. The future that it returns results in
-# what read_files gives or, if the files are on this machine, in their stem.
+# without this part. `submit` lets a worker call train_trial. It returns a future. Its result is
+# what read_files gives or, from a process of this machine, no more than the stem: a process that
+# is killed while it sends much would block the pipe that it shares with the others.
 
+# How many threads BLAS may use: it reads these variables when it is loaded.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -634,13 +680,18 @@ def start_processes(data, count, out):
         for part in TRAINING_PARTS:
             files.append(f"{folder}/{part}.npy")
             np.save(files[-1], getattr(data, part))
+        # Nothing is sent through this pipe. In each process start_process waits until our end is
+        # closed, by us or because this program was killed, and then ends the process.
         end, our_end = Pipe(duplex=False)
         pool = ProcessPoolExecutor(count, get_context("spawn"), start_process, (end, folder, out))
 
-        def submit(settings, *task):
+        def submit(settings, epochs, plan):
             stem = f"{folder}/{settings['trial']}"
+            # The pool starts processes when it needs them: here.
             with surroundings_of_processes():
-                return pool.submit(train_mapped, stem, files, data.class_names, settings, *task)
+                return pool.submit(
+                    train_mapped, stem, files, data.class_names, settings, epochs, plan
+                )
 
         try:
             yield submit
@@ -652,35 +703,34 @@ def start_processes(data, count, out):
 @contextmanager
 def surroundings_of_processes():
     """Within this, a new process is given what it needs, and not what it must not have."""
-    environ = dict(os.environ)
-    for name in THREADS:
-        os.environ[name] = "1"  # BLAS reads it when it is loaded
-    sys.path.insert(0, str(HERE))
-    # A new process imports the script that runs here, which would call `sweep` once more.
+    # A new process imports the file of __main__, the script that runs here, which would call
+    # `sweep` once more. An empty module has no file, and so nothing is imported, and a script
+    # needs no `if __name__ == "__main__":`.
     script = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
+    # It ignores Ctrl-C, which would make it print a traceback. The pipe ends it.
+    handler = signal(SIGINT, SIG_IGN)
     try:
-        yield
+        with patch.dict(os.environ, dict.fromkeys(THREADS, "1")):
+            yield
     finally:
+        signal(SIGINT, handler)
         sys.modules["__main__"] = script
-        sys.path.remove(str(HERE))
-        for name in THREADS:
-            del os.environ[name]
-        os.environ.update(environ)
 
 
 def start_process(pipe, folder, out):
     """What a new process does first: see to it that it ends when the sweep does."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
 
     def wait():
-        # Ends when the sweep closes the other end of the pipe, or is killed.
+        # This raises EOFError when the sweep closes the other end of the pipe, or is killed.
         with suppress(EOFError, OSError):
             pipe.recv()
-        with suppress(OSError):
-            for path in out.rglob(f".{parent_process().pid}.part"):  # see `write`
-                path.unlink()
-        for _ in range(9):  # as other processes may still be writing into it
+        # What the parent was writing when it was killed: see `write`
+        for path in out.rglob(f".{parent_process().pid}.part"):
+            path.unlink(missing_ok=True)
+        # A killed sweep leaves its temporary folder. Several times, as the other processes may
+        # write into it until they end
+        for _ in range(9):
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
@@ -701,12 +751,15 @@ def connect_cluster(data, client):
 
     with ExitStack() as stack:
         if isinstance(client, str):
-            client = stack.enter_context(distributed.Client(client, timeout=10))
+            client = stack.enter_context(distributed.Client(client))
         say(f"waiting for workers at {client.scheduler.address}")
         client.wait_for_workers(1)
         work = train_remotely
+        # A worker with the process id of this program is a thread of it (processes=False).
         if os.getpid() not in client.run(os.getpid).values():
-            # They have no module tune: send the function itself, with all that it calls.
+            # Others do not have the modules of this project. Send them the function as bytes, with
+            # all that it calls. `work` is a future then: if it is given to a task as an argument,
+            # dask replaces it by its result, the function.
             for name in (__name__, TwoLayerNet.__module__):
                 cloudpickle.register_pickle_by_value(sys.modules[name])
                 stack.callback(cloudpickle.unregister_pickle_by_value, sys.modules[name])
@@ -715,13 +768,15 @@ def connect_cluster(data, client):
         executor = client.get_executor()
         stack.callback(executor.shutdown, wait=False)  # cancels what is still to be done
 
+        # operator.call(f, *a) is f(*a). As an argument, `work` may be a future, too.
         def submit(*task):
             return executor.submit(operator.call, work, arrays, data.class_names, *task)
 
         try:
             yield submit
+        # It comes from a future's result(), when what a trial needs is lost, such as the data.
         except CancelledError as error:
-            # Otherwise it would tell the same in 40 lines.
+            # Otherwise dask would print the same in 40 lines.
             logging.getLogger("distributed.client").disabled = True
             raise RuntimeError("the cluster lost its scheduler or workers") from error
 
@@ -735,6 +790,9 @@ def train_remotely(*task):
 
 # ---- The command
 
+PIXELS = """what becomes of pixels of 0..255: 0..1 less the mean image (yes), also
+    divided by the standard deviation (standard); 0..255 less the mean image (mean);
+    0..255 (no)"""
 NORMALIZE = {"yes": True, "standard": "standard", "mean": "mean", "no": False}
 
 
@@ -742,27 +800,29 @@ def make_parser():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # What is not given is not passed on to `sweep`.
         argument_default=argparse.SUPPRESS,
-        conflict_handler="resolve",  # of two options of one name, the later one counts
+        conflict_handler="resolve",  # see the loop
     )
     option = parser.add_argument
     for setting in SETTINGS:
         look = {"dest": setting.option, "nargs": "+", "action": "extend"}
-        # The names in trials.csv are understood, too, with _ or -, but not shown.
-        for name in (setting.name, setting.name.replace("_", "-")):
-            option(f"--{name}", help=argparse.SUPPRESS, **look)
+        # The names in trials.csv are understood, too, with _ or -, but not shown. Where name and
+        # option are the same, as for --reg, the second call of `option` replaces the first.
+        name = f"--{setting.name}"
+        option(name, name.replace("_", "-"), help=argparse.SUPPRESS, **look)
         option(f"--{setting.option}", help=f"{setting.help} (default: {setting.default})", **look)
     counts = {
         "--trials": "how many to draw (default: 30, without ranges all)",
         "--epochs": "passes over the data (default: 15)",
         "--seed": "of weights, order and draws (default: 0)",
-        "--workers": "processes (default: one a core)",
+        "--workers": "processes (default: one per core)",
     }
     for flag, text in counts.items():
         option(flag, type=int, help=text)
-    option("--halving", type=int, nargs="?", const=3, help="1 of so many goes on (of 3)")
+    option("--halving", type=int, nargs="?", const=3, help="keep the best 1 in N (N = 3)")
     option("--dataset", default="mnist5k", choices=DATASETS)
-    option("--normalize", default="yes", choices=NORMALIZE, help="pixels: see README.md")
+    option("--normalize", default="yes", choices=NORMALIZE, help=PIXELS)
     option("--out", help="folder where the results go (default: runs/NAME)")
     option("--dask", dest="client", help="address of a dask scheduler, tcp://HOST:PORT")
     option("--report", help="folder of a sweep, only to print and draw what it holds")
@@ -779,7 +839,7 @@ def main(arguments=None):
         if "report" in given:
             return report(given["report"])
         data = load_dataset(dataset, normalize=NORMALIZE[given.pop("normalize")])
-        # matplotlib takes long to import: do it while the workers train.
+        # Importing matplotlib takes a long time: do it in a thread, while the workers train.
         Thread(target=__import__, args=["vis_utils"], daemon=True).start()
         sweep(data, **given)
         return report(out, data)
@@ -797,6 +857,8 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    import tune  # this file as a module, whose functions workers find by their names
+    # This file again, as a module: a function is sent to workers by its name, and they can find
+    # tune.train_mapped, but not __main__.train_mapped, as their __main__ is empty.
+    import tune
 
     sys.exit(tune.main())
