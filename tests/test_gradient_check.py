@@ -2,9 +2,9 @@
 
 import copy
 import itertools
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def sum_of_cubes(x):
 
 
 def test_rel_error_is_the_largest_one():
-    assert rel_error([1.0, 2.0, 4.0], [1.0, 3.0, 4.0]) == 0.2
+    assert rel_error([1.0, 0.2], [1.0, 0.3]) == pytest.approx(0.2, rel=1e-12)
     assert rel_error([2.0, 1.0], [-2.0, 1.0]) == 1.0
 
 
@@ -84,21 +84,24 @@ def test_gradient_of_an_array_takes_a_step_of_h_to_both_sides():
     W = rng.standard_normal((4, 2))
     df = rng.standard_normal((5, 2))
     x = X.copy()
-    gradient = eval_numerical_gradient_array(lambda x: x**3 @ W, x, df, h=0.5)
+    out = np.empty((5, 2))
+
+    def f(x):
+        return np.matmul(x**3, W, out=out)  # the same array in each call
+
+    gradient = eval_numerical_gradient_array(f, x, df, h=0.5)
     assert gradient == pytest.approx(df @ W.T * (3 * X**2 + 0.25))
     assert np.array_equal(x, X)
 
 
-def test_gradient_of_an_array_that_f_fills_anew_in_each_call():
-    out = np.empty((5, 4))
-    df = np.ones((5, 4))
-    gradient = eval_numerical_gradient_array(lambda x: np.power(x, 3, out=out), X.copy(), df)
-    assert rel_error(gradient, 3 * X**2) < 1e-7
+def test_gradient_of_an_array_takes_small_steps_by_default():
+    gradient = eval_numerical_gradient_array(np.exp, X.copy(), np.ones((5, 4)))
+    assert rel_error(gradient, np.exp(X)) < 1e-7
 
 
 def test_df_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"df.*\(5, 4\).*\(4,\)"):
-        eval_numerical_gradient_array(np.exp, X.copy(), np.ones(4))
+    with pytest.raises(ValueError, match=r"df.*\(5, 4\).*\(20, 1\)"):
+        eval_numerical_gradient_array(np.exp, X.copy(), np.ones((20, 1)))
 
 
 @pytest.mark.parametrize("failing_call", [1, 2])
@@ -118,13 +121,12 @@ def test_x_is_put_back_when_f_raises(failing_call):
 
 
 @pytest.mark.parametrize("x", [np.ones(2, np.float32), np.ones(2, int), [1.0, 1.0]])
-def test_x_in_which_a_small_step_would_be_lost_is_refused(x):
+@pytest.mark.parametrize(
+    "check", [eval_numerical_gradient, eval_numerical_gradient_array, grad_check_sparse]
+)
+def test_x_in_which_a_small_step_would_be_lost_is_refused(check, x):
     with pytest.raises(ValueError, match="float64"):
-        eval_numerical_gradient(np.sum, x, verbose=False)
-    with pytest.raises(ValueError, match="float64"):
-        eval_numerical_gradient_array(np.exp, x, np.ones(2))
-    with pytest.raises(ValueError, match="float64"):
-        grad_check_sparse(np.sum, x, np.ones(2))
+        check(np.exp, x, np.ones(2))
 
 
 def test_sparse_check_prints_both_slopes_and_their_error(capsys):
@@ -158,32 +160,21 @@ def test_sparse_check_refuses_an_analytic_gradient_of_another_shape():
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("criterion", ["softmax", "mse"])
-@pytest.mark.parametrize("std", [0.1, 1.0])
-@pytest.mark.parametrize("reg", [0.0, 0.05])
-def test_no_false_alarm(activation, criterion, std, reg):
+@pytest.mark.parametrize("std", [1e-4, 0.1, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_false_alarm(activation, std, seed):
     # Large inputs saturate sigmoid and tanh, and bring units close to ReLU's kink.
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        net = TwoLayerNet(4, 5, 3, std, activation=activation, criterion=criterion, rng=rng)
-        inputs = 10 * rng.standard_normal((3, 4))
-        errors = check_gradients(net, inputs, rng.integers(0, 3, 3), reg)
-        assert list(errors) == NAMES
-        assert max(errors.values()) < 1e-7, seed
+    net = TwoLayerNet(4, 5, 3, std, activation=activation, rng=seed)
+    errors = check_gradients(net, 10 * X, y, reg=0.05)
+    assert list(errors) == NAMES
+    assert max(errors.values()) < 1e-7
 
 
-@pytest.mark.parametrize("weight", [1e-3, 3e-4, 1e-4, 1e-5, -1e-3, -3e-4, -1e-4, -1e-5])
+@pytest.mark.parametrize("weight", [1e-3, 1e-4, 1e-5, -1e-3, -1e-4, -1e-5])
 def test_no_false_alarm_next_to_the_kink_of_relu(weight):
     net = TwoLayerNet(1, 1, 2, 1.0, rng=0)
     net.params["W1"][:] = weight  # times X = 1: the distance from the kink, within reach of a step
     assert max(check_gradients(net, [[1.0]], [1]).values()) < 1e-7
-
-
-def test_no_false_alarm_between_two_kinks_of_relu():
-    net = TwoLayerNet(1, 1, 2, 1.0, rng=0)
-    net.params["W1"][:] = 0.0
-    net.params["b1"][:] = 5e-5  # the rows below have their kinks at W1 = -5e-5 and 5e-5
-    assert max(check_gradients(net, [[1.0], [-1.0]], [1, 0]).values()) < 1e-7
 
 
 class OneNumber:
@@ -198,19 +189,24 @@ class OneNumber:
         return self.given_loss(self.params["w"][0]), {"w": self.slope}
 
 
-@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("slope", [-1.0, 1.0])
 def test_either_slope_at_the_kink_itself_is_right(slope):
-    net = OneNumber(lambda w: 1 + max(0.0, w), slope, w=0.0)
+    net = OneNumber(lambda w: 1 + abs(w), slope, w=0.0)
     assert check_gradients(net, X, y)["w"] < 1e-7
 
 
 def test_slope_that_fits_neither_side_of_a_kink_is_wrong():
-    net = OneNumber(lambda w: 1 + max(0.0, w), 0.7, w=0.0)
+    net = OneNumber(lambda w: 1 + abs(w), 0.7, w=0.0)
     assert check_gradients(net, X, y)["w"] > 1e-2
 
 
 def test_no_false_alarm_where_the_loss_bends_strongly():
     net = OneNumber(lambda w: 2 + np.sin(300 * w), 300 * np.cos(90))
+    assert check_gradients(net, X, y)["w"] < 1e-7
+
+
+def test_no_false_alarm_where_the_loss_is_large():
+    net = OneNumber(lambda w: 1e8 + np.sin(w), np.cos(0.3))
     assert check_gradients(net, X, y)["w"] < 1e-7
 
 
@@ -224,39 +220,28 @@ def test_small_slope_of_twice_its_size_is_wrong():
     assert check_gradients(net, X, y)["w"] == pytest.approx(1 / 3, rel=1e-2)
 
 
-def test_no_false_alarm_where_the_gradients_of_a_sigmoid_are_tiny():
-    net = TwoLayerNet(4, 6, 3, 1.0, activation="sigmoid", rng=0)
-    net.params["b1"][:] = 20.0
-    _, grads = net.loss(X, y)
-    assert 0 < np.abs(grads["W1"]).max() < 1e-7
-    assert max(check_gradients(net, X, y).values()) < 1e-7
-
-
 # ---- check_gradients: wrong gradients are found
 
 
-class Spoilt(TwoLayerNet):
+def spoilt(spoil):
     """A net whose gradients are changed by a function spoil(grads)."""
 
-    def __init__(self, spoil, **options):
-        super().__init__(4, 6, 3, "xavier", rng=0, **options)
-        self.spoil = spoil
+    class Spoilt(TwoLayerNet):
+        def loss(self, X, y=None, reg=0.0):
+            loss, grads = super().loss(X, y, reg)
+            spoil(grads)
+            return loss, grads
 
-    def loss(self, X, y=None, reg=0.0):
-        loss, grads = super().loss(X, y, reg)
-        self.spoil(grads)
-        return loss, grads
+    return Spoilt(4, 6, 3, "xavier", activation="tanh", rng=0)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("end", [0, -1])
-def test_one_element_that_is_off_by_1_percent_is_found(activation, name, end):
+@pytest.mark.parametrize("place", [0, -1])
+def test_one_element_that_is_off_by_1_percent_is_found(name, place):
     def spoil(grads):
-        candidates = np.flatnonzero(np.abs(grads[name]) > 1e-6)
-        grads[name].flat[candidates[end]] *= 1.01
+        grads[name].flat[place] *= 1.01
 
-    errors = check_gradients(Spoilt(spoil, activation=activation), X, y, reg=0.05)
+    errors = check_gradients(spoilt(spoil), X, y, reg=0.05)
     assert errors.pop(name) == pytest.approx(0.005, rel=0.02)
     assert max(errors.values()) < 1e-7
 
@@ -265,7 +250,7 @@ def test_gradient_of_nan_is_wrong():
     def spoil(grads):
         grads["b1"][2] = np.nan
 
-    assert not check_gradients(Spoilt(spoil), X, y)["b1"] < 1e-2
+    assert not check_gradients(spoilt(spoil), X, y)["b1"] < 1e-2
 
 
 @pytest.mark.parametrize(
@@ -276,7 +261,7 @@ def test_gradient_of_another_shape_is_refused(change, shape):
         grads["W1"] = change(grads["W1"])
 
     with pytest.raises(ValueError, match=r"W1.*\(4, 6\).*" + shape):
-        check_gradients(Spoilt(spoil), X, y)
+        check_gradients(spoilt(spoil), X, y)
 
 
 def test_gradients_keyed_by_other_names_are_named():
@@ -284,7 +269,7 @@ def test_gradients_keyed_by_other_names_are_named():
         grads["dW1"] = grads.pop("W1")
 
     with pytest.raises(ValueError, match=r"no gradient of W1.*'dW1'"):
-        check_gradients(Spoilt(spoil), X, y)
+        check_gradients(spoilt(spoil), X, y)
 
 
 # ---- check_gradients: nets of a student's own
@@ -318,57 +303,18 @@ def test_loss_without_rng_gets_a_sentence_where_there_is_dropout():
         check_gradients(net, X, y)
 
 
-def test_loss_that_returns_only_the_loss_gets_a_sentence():
-    class OnlyLoss(OwnNet):
-        def loss(self, X, y=None, reg=0.0):
-            return super().loss(X, y, reg)[0]
-
-    with pytest.raises(ValueError, match=r"return \(loss, grads\)"):
-        check_gradients(OnlyLoss(), X, y)
-
-
-def test_loss_of_each_row_gets_a_sentence():
-    class LossOfEachRow(OwnNet):
-        def loss(self, X, y=None, reg=0.0):
-            loss, grads = super().loss(X, y, reg)
-            return np.full(len(X), loss), grads
-
-    with pytest.raises(ValueError, match=r"a number and a dict"):
-        check_gradients(LossOfEachRow(), X, y)
+@pytest.mark.parametrize("result", [1.5, (1.5, 2.5), (np.ones(5), {})])
+def test_loss_that_returns_something_else_gets_a_sentence(result):
+    net = OwnNet()
+    net.loss = lambda X, y, reg: result
+    with pytest.raises(ValueError, match=r"return \(loss, grads\), a number and a dict"):
+        check_gradients(net, X, y)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_false_alarm_for_the_tiny_weights_of_the_default_std(seed):
-    net = TwoLayerNet(4, 6, 3, rng=seed)
-    errors = check_gradients(net, X, y, reg=0.1)
-    assert max(errors.values()) < 1e-7
-
-
-def test_own_class_in_a_folder_of_its_own(tmp_path):
-    own = """
-import numpy as np
-
-class MyNet:
-    def __init__(self):
-        self.params = {"W1": np.array([[1.0, 2.0]])}
-
-    def loss(self, X, y=None, reg=0.0):
-        W1 = self.params["W1"]
-        return np.sum((X @ W1) ** 2), {"W1": 2 * X.T @ (X @ W1)}
-"""
-    use = """
-import numpy as np
-from gradient_check import check_gradients
-from two_layer_net import MyNet
-
-print(check_gradients(MyNet(), np.ones((3, 1)), None)["W1"] < 1e-7)
-"""
-    (tmp_path / "two_layer_net.py").write_text(own)
-    (tmp_path / "use.py").write_text(use)
-    (tmp_path / "gradient_check.py").write_bytes(Path(gradient_check.__file__).read_bytes())
-    command = [sys.executable, "use.py"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert run.stdout.strip() == "True", run.stderr
+def test_the_file_works_without_two_layer_net(tmp_path):
+    shutil.copy(gradient_check.__file__, tmp_path)
+    command = [sys.executable, "-c", "import gradient_check"]
+    assert subprocess.run(command, cwd=tmp_path).returncode == 0
 
 
 # ---- check_gradients leaves the net alone
@@ -384,15 +330,13 @@ class Drawing(TwoLayerNet):
 
 def test_a_float32_net_with_dropout_is_checked_in_a_copy():
     net = Drawing(4, 6, 3, "he", dropout=0.5, dtype=np.float32, rng=0)
-    arrays = dict(net.params)
     before = copy.deepcopy(net)
     assert max(check_gradients(net, X, y, reg=0.1).values()) < 1e-7
     assert net.dtype == np.float32
     assert net.rng.bit_generator.state == before.rng.bit_generator.state
-    for name, array in arrays.items():
-        assert net.params[name] is array
-        assert array.dtype == np.float32
-        assert np.array_equal(array, before.params[name])
+    for name, w in before.params.items():
+        assert net.params[name].dtype == np.float32
+        assert np.array_equal(net.params[name], w)
 
 
 # ---- The command
@@ -407,7 +351,6 @@ def test_table_has_a_row_for_each_combination_of_options(capsys):
         assert row[:3] == list(options)
         assert len(row) == 7
         assert max(float(error) for error in row[3:]) < 1e-7
-    assert "WRONG" not in output
     assert output.endswith("all within 1e-07\n")
 
 
@@ -417,7 +360,7 @@ def test_wrong_gradient_is_marked_and_gives_exit_code_1(capsys, monkeypatch):
     def loss(self, X, y=None, reg=0.0, *, rng=None):
         loss, grads = right_loss(self, X, y, reg, rng=rng)
         if (self.activation, self.criterion, self.dropout) == ("tanh", "mse", 0.5):
-            grads["W1"] -= reg * self.params["W1"]
+            grads["W1"] += 1e-6 * reg
         return loss, grads
 
     monkeypatch.setattr(TwoLayerNet, "loss", loss)
@@ -425,8 +368,7 @@ def test_wrong_gradient_is_marked_and_gives_exit_code_1(capsys, monkeypatch):
     output = capsys.readouterr().out
     marked = [line.split()[:3] for line in output.splitlines() if line.endswith("WRONG")]
     assert marked == [["tanh", "mse", "0.5"]]
-    assert "1 of 16" in output
-    assert "all within" not in output
+    assert output.endswith("1 of 16 over 1e-07\n")
 
 
 def test_help_says_what_the_command_does(capsys):
