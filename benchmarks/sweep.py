@@ -4,105 +4,129 @@
     python benchmarks/sweep.py [ROUNDS]       # 3; five minutes of an idle machine with two cores
 
 All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
-processes, and judge them by the same validation rows. Timed are whole commands, which take turns;
-the median of the rounds counts. "loop" trains one net after another in one process with all BLAS
-threads; scikit-learn and Optuna train MLPClassifiers, whose rate is constant, while ours decays by
-0.95 an epoch. Halving keeps a third, from 1 epoch, or with "--halving 2" half, from 2 epochs;
-scikit-learn's begins from the start at each rung. Optuna draws 27 times and prunes by the median.
+processes of one BLAS thread each, and judge them by the same validation rows. What is timed is the
+whole command, from the start of Python to its end. The commands take turns, and the median of the
+rounds counts. The commands are
+
+    tune.py: with two workers, with one, and with successive halving.
+    loop: trains one net of the class after another, in one process with all BLAS threads.
+    GridSearchCV, HalvingGridSearchCV: scikit-learn's searches, over its MLPClassifier.
+    Optuna: draws 27 times, and stops trials that are worse than the median; MLPClassifier, too.
+
+The rate of an MLPClassifier is constant, while ours decays by 0.95 an epoch. Halving keeps the best
+third, after 1 epoch at first, or with "--halving 2" half, after 2 epochs; tune.py goes on with the
+nets that it keeps, scikit-learn trains them from the start again. Writes sweep.md.
 """
 
 import itertools
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from machine import machine
 
 from data_utils import load_dataset
+from tune import load_sweep
+from two_layer_net import TwoLayerNet
 
-HIDDEN, LR, REG = (32, 64, 128), (0.01, 0.03, 0.1), (1e-5, 1e-4, 1e-3)
-EPOCHS, BATCH = 27, 50
-TUNE = [str(HERE.parent / "tune.py"), f"--epochs={EPOCHS}", f"--batch-size={BATCH}"]
-for flag, values in (("--hidden", HIDDEN), ("--lr", LR), ("--reg", REG)):
-    TUNE += [flag, *map(str, values)]
-COMMANDS = {
-    "tune.py, 2 workers": [*TUNE, "--workers", "2"],
-    "tune.py, 1 worker": [*TUNE, "--workers", "1"],
-    "tune.py --halving": [*TUNE, "--workers", "2", "--halving"],
-    "tune.py --halving 2": [*TUNE, "--workers", "2", "--halving", "2"],
-    "loop": [__file__, "loop"],
-    "GridSearchCV": [__file__, "grid"],
-    "HalvingGridSearchCV": [__file__, "halving"],
-    "Optuna, MedianPruner": [__file__, "optuna"],
-}
+HIDDEN = (32, 64, 128)
+LR = (0.01, 0.03, 0.1)
+REG = (1e-5, 1e-4, 1e-3)
+EPOCHS = 27
+BATCH = 50
+
+data = load_dataset("mnist5k")
+
+
+# ---- The searches. Each returns the best validation accuracy, from 0 to 1. Other libraries are
+# imported inside, so that only their own search has to wait for them.
 
 
 def loop():
-    from two_layer_net import TwoLayerNet
-
-    data, found = load_dataset("mnist5k"), []
+    accuracies = []
     for hidden, lr, reg in itertools.product(HIDDEN, LR, REG):
         net = TwoLayerNet(784, hidden, 10, "he", dtype=np.float32, rng=0)
-        arrays, options = (data.X_train, data.y_train, data.X_val, data.y_val), {"reg": reg}
-        options |= {"epochs": EPOCHS, "batch_size": BATCH, "optimizer": "momentum"}
-        found.append(net.train(*arrays, lr, **options)["val_acc_history"][-1])
-    return max(found)
+        history = net.train(
+            data.X_train,
+            data.y_train,
+            data.X_val,
+            data.y_val,
+            learning_rate=lr,
+            reg=reg,
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            optimizer="momentum",
+        )
+        accuracies.append(history["val_acc_history"][-1])
+    return max(accuracies)
 
 
 def classifier(**options):
+    """scikit-learn's net, trained as ours is, up to the last epoch.
+
+    It divides the penalty by twice the batch, so its `alpha` is 2 * BATCH * reg.
+    """
     from sklearn.neural_network import MLPClassifier
 
-    warnings.simplefilter("ignore")  # that training did not converge
-    options |= {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False, "random_state": 0}
-    return MLPClassifier(batch_size=BATCH, tol=0, n_iter_no_change=10**9, **options)
+    return MLPClassifier(
+        solver="sgd",
+        momentum=0.9,
+        nesterovs_momentum=False,
+        batch_size=BATCH,
+        max_iter=EPOCHS,
+        tol=0,
+        n_iter_no_change=EPOCHS,
+        random_state=0,
+        **options,
+    )
 
 
 def grid(halving=False):
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-    from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, PredefinedSplit
+    from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
-    os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes
-    data = load_dataset("mnist5k")
-    # MLPClassifier divides the penalty by twice the batch
-    lists = {"hidden_layer_sizes": [(h,) for h in HIDDEN], "learning_rate_init": LR}
-    lists["alpha"] = [2 * BATCH * reg for reg in REG]
-    fold = np.r_[np.full(len(data.X_train), -1), np.zeros(len(data.X_val), int)]
-    options = {"cv": PredefinedSplit(fold), "n_jobs": 2, "refit": False}
+    X = np.concatenate([data.X_train, data.X_val])
+    y = np.concatenate([data.y_train, data.y_val])
+    # The only fold: the numbers of the rows to train on, and of those that judge.
+    fold = np.split(np.arange(len(X)), [len(data.X_train)])
+    lists = {
+        "hidden_layer_sizes": [(hidden,) for hidden in HIDDEN],
+        "learning_rate_init": LR,
+        "alpha": [2 * BATCH * reg for reg in REG],
+    }
+    how = {"cv": [fold], "n_jobs": 2, "refit": False}
     if halving:
-        options |= {"resource": "max_iter", "max_resources": EPOCHS}
-        search = HalvingGridSearchCV(classifier(), lists, **options)
+        how.update(resource="max_iter", max_resources=EPOCHS)
+        search = HalvingGridSearchCV(classifier(), lists, **how)
     else:
-        search = GridSearchCV(classifier(max_iter=EPOCHS), lists, **options)
-    X, y = np.concatenate([data.X_train, data.X_val]), np.concatenate([data.y_train, data.y_val])
-    return search.fit(X, y).cv_results_["mean_test_score"].max()
+        search = GridSearchCV(classifier(), lists, **how)
+    search.fit(X, y)
+    return search.cv_results_["mean_test_score"].max()
 
 
-def halving():
+def halving_grid():
     return grid(halving=True)
 
 
-def optimize(path, seed, count):
-    """What each of Optuna's two processes does."""
+def draw(journal, seed, count):
+    """What each of Optuna's two processes does: `count` trials of the study in a file."""
     import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    data = load_dataset("mnist5k")
 
     def objective(trial):
-        options = {"hidden_layer_sizes": (trial.suggest_categorical("hidden", HIDDEN),)}
-        options["learning_rate_init"] = trial.suggest_categorical("lr", LR)
-        options["alpha"] = 2 * BATCH * trial.suggest_categorical("reg", REG)
-        net = classifier(**options)
+        net = classifier(
+            hidden_layer_sizes=(trial.suggest_categorical("hidden", HIDDEN),),
+            learning_rate_init=trial.suggest_categorical("lr", LR),
+            alpha=2 * BATCH * trial.suggest_categorical("reg", REG),
+        )
         for epoch in range(EPOCHS):
             net.partial_fit(data.X_train, data.y_train, classes=range(10))
             accuracy = net.score(data.X_val, data.y_val)
@@ -112,52 +136,88 @@ def optimize(path, seed, count):
         return accuracy
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options = {"storage": optuna.storages.JournalStorage(JournalFileBackend(path))}
-    options |= {"sampler": optuna.samplers.RandomSampler(seed), "direction": "maximize"}
-    options |= {"pruner": optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2)}
-    study = optuna.create_study(study_name="sweep", load_if_exists=True, **options)
+    file = optuna.storages.journal.JournalFileBackend(journal)
+    study = optuna.create_study(
+        study_name="sweep",
+        storage=optuna.storages.JournalStorage(file),
+        load_if_exists=True,  # as the other process may have created it
+        sampler=optuna.samplers.RandomSampler(seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2),
+        direction="maximize",
+    )
     study.optimize(objective, n_trials=count)
     return study.best_value
 
 
-def optuna():
+def optuna_study():
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(2) as pool:
-        tasks = [f"{folder}/journal"] * 2, (0, 1), (14, 13)
-        return max(pool.map(optimize, *tasks))
+        journal = f"{folder}/journal"
+        return max(pool.map(draw, [journal, journal], [0, 1], [14, 13]))
 
 
-def seconds(name):
-    """Seconds of the whole command, and the best validation accuracy that it printed."""
-    threads = {} if name == "loop" else {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# ---- The commands: tune.py with these options, and this program with the name of a search
+
+TUNE = (
+    "tune.py --workers 2",
+    "tune.py --workers 1",
+    "tune.py --workers 2 --halving",
+    "tune.py --workers 2 --halving 2",
+)
+SEARCHES = {
+    "loop": loop,
+    "GridSearchCV": grid,
+    "HalvingGridSearchCV": halving_grid,
+    "Optuna, MedianPruner": optuna_study,
+}
+
+
+def measure(name):
+    """Seconds of the whole command, and the best validation accuracy that it found."""
+    environment = dict(os.environ)
+    environment["PYTHONWARNINGS"] = "ignore"  # scikit-learn's, that training did not converge
+    if name != "loop":
+        environment.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     with tempfile.TemporaryDirectory() as folder:
-        out = ["--out", f"{folder}/out"] if "tune" in name else []
-        run, start = [sys.executable, *COMMANDS[name], *out], time.perf_counter()
-        text = subprocess.check_output(run, text=True, env=os.environ | threads)
-        return time.perf_counter() - start, float(re.findall(r"best [^%]*?(\d+\.\d+)%", text)[-1])
+        command = [sys.executable, __file__, name]
+        if name in TUNE:
+            command = [sys.executable, *name.split(), f"--out={folder}"]
+            command += [f"--epochs={EPOCHS}", f"--batch-size={BATCH}"]
+            command += [f"--hidden={hidden}" for hidden in HIDDEN]  # as --hidden 32 64 128
+            command += [f"--lr={lr}" for lr in LR]
+            command += [f"--reg={reg}" for reg in REG]
+        start = time.perf_counter()
+        output = subprocess.check_output(command, cwd=PROJECT, env=environment)
+        seconds = time.perf_counter() - start
+        if name in TUNE:
+            return seconds, load_sweep(folder)[0]["val_acc"]
+        return seconds, float(output)
 
 
 def main(rounds):
-    from train_step import machine
-
-    found = {name: [] for name in COMMANDS}
+    found = {name: [] for name in [*TUNE, *SEARCHES]}
     for i in range(rounds):
-        for name, results in found.items():
-            results.append(seconds(name))
-            print(f"round {i + 1}: {name} {results[-1]}", flush=True)
-    found = {name: [*map(median, zip(*runs, strict=True))] for name, runs in found.items()}
-    text = "# A sweep of 27 nets\n\n| command | seconds | GridSearchCV takes | best validation |\n"
+        for name, runs in found.items():
+            seconds, best = measure(name)
+            runs.append((seconds, best))
+            print(f"round {i + 1}: {name} {seconds:.1f} s, best {best:.2%}", flush=True)
+    text = "# A sweep of 27 nets\n\n"
+    text += "| command | seconds | GridSearchCV takes | best validation |\n"
     text += "| --- | --- | --- | --- |\n"
-    for name, (took, best) in found.items():
-        ratio = found["GridSearchCV"][0] / took
-        text += f"| {name} | {took:.1f} | {ratio:.2f} times as long | {best:.2f} % |\n"
-    text += f"\nHidden {HIDDEN}, rates {LR}, reg {REG}, {EPOCHS} epochs of {BATCH}, mnist5k;"
-    text += f" median of {rounds} rounds; {machine('scikit-learn', 'optuna')}.\n"
-    (HERE / "sweep.md").write_text(text)
+    grid_seconds, _ = np.median(found["GridSearchCV"], axis=0)
+    for name, runs in found.items():
+        seconds, best = np.median(runs, axis=0)
+        ratio = grid_seconds / seconds
+        text += f"| {name} | {seconds:.1f} | {ratio:.2f} times as long | {best:.2%} |\n"
+    text += f"\nHidden {HIDDEN}, rates {LR}, reg {REG}, {EPOCHS} epochs of {BATCH}, mnist5k; "
+    text += f"median of {rounds} rounds; {machine('scikit-learn', 'optuna')}.\n"
+    (PROJECT / "benchmarks/sweep.md").write_text(text)
     print(text)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].isalpha():
-        print(f"best {globals()[sys.argv[1]]():.2%}")
+    if len(sys.argv) == 1:
+        main(rounds=3)
+    elif sys.argv[1] in SEARCHES:
+        print(SEARCHES[sys.argv[1]]())
     else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 3)
+        main(rounds=int(sys.argv[1]))

@@ -1,178 +1,137 @@
-"""Milliseconds of a training step: this class, PyTorch, scikit-learn.
+"""Milliseconds of a training step: this class, PyTorch, scikit-learn, JAX.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/train_step.py [ROUNDS]          # 6; ten minutes of an idle machine
+    python benchmarks/train_step.py [ROUNDS]          # 6; a quarter of an hour of an idle machine
 
 A step is the same for all: a batch of 30,000 rows, newly shuffled each epoch, a hidden layer with
-ReLU, softmax cross-entropy over 10 classes, L2 penalty, plain SGD, the loss recorded; float32, one
-BLAS thread. "products" is a step's five matrix products alone; "floor" adds what no program can
-leave out, gathering the batch and one reading and writing of the parameters. Each time is taken in
-a process of its own, the best of three stretches of half a second; the processes take turns, and
-what counts is the median of the rounds. Writes train_step.md.
+ReLU, softmax cross-entropy over 10 classes, L2 penalty, plain SGD, the loss kept; float32, one
+thread. "jax" calls a jitted step again and again, "jax scan" a jitted epoch. What their compiling
+takes is not part of the step and has columns of its own. "products" is two of a step's matrix
+products alone, the large ones: X_batch @ W1 and X_batch.T @ dZ.
+
+Each time is taken in a process of its own, the best of three stretches of half a second; the first
+epoch does not count. The processes take turns, and the median of the rounds goes to train_step.md.
+Where a step of this class takes more than 1.15 of the products, a sentence below the table says
+how long its other parts take, each timed alone; "all else" is what they leave.
 """
 
-import math
-import os
-import platform
 import re
-import subprocess
 import sys
 import time
+import timeit
 import warnings
-from importlib import metadata
 from pathlib import Path
-from statistics import geometric_mean, median
 
 import numpy as np
+import pandas as pd
+from contenders import CLASSES, CONTENDERS, Task
+from machine import in_new_process, machine, use_cores
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from two_layer_net import TwoLayerNet
-
-SHAPES = ("784,100,100", "784,512,200", "3072,50,200", "3072,512,200")  # inputs, hidden, batch
-CLASSES, ROWS, RATE, REG = 10, 30_000, 1e-3, 1e-4
-
-
-class Clock:
-    """Called before or after each epoch; True once it has timed three stretches."""
-
-    def __init__(self, steps):
-        self.steps, self.epochs, self.found = steps, -1, []
-
-    def __call__(self, *_):
-        now, self.epochs = time.perf_counter(), self.epochs + 1
-        if self.epochs > 0 and now - self.start >= 0.5:
-            self.found.append((now - self.start) / (self.epochs * self.steps))
-            self.epochs = 0
-        if self.epochs == 0:
-            self.start = now
-        return len(self.found) == 3
+SHAPES = (
+    "784-100-10, batch 100",
+    "784-512-10, batch 200",
+    "3072-50-10, batch 200",
+    "3072-512-10, batch 200",
+)
+PEERS = ("pytorch", "scikit-learn", "jax", "jax scan")
+ROWS = 30_000
+RATE = 0.002
+IMPORTS = "from contenders import REG; from two_layer_net import cross_entropy, sgd"
+PARTS = {  # of a step of this class: what timeit runs
+    "products": "X_batch @ W1; X_batch.T @ dZ",
+    "drawing and gathering the batch": "rows = rng.integers(ROWS, size=N); X[rows]; y[rows]",
+    "the small products": "A @ W2; A.T @ dS; dS @ W2.T",
+    "softmax and loss": "cross_entropy(S, y[:N])",
+    "penalty and update": "np.vdot(W1, W1); sgd(W1, dW1 + 2 * REG * W1, {}, RATE)",
+}
 
 
-def batches(X, batch, clock):
+def time_parts(X, y, H, N):
+    """Milliseconds of each of the PARTS, with random numbers in all arrays."""
     rng = np.random.default_rng(0)
-    while not clock():
-        order = rng.permutation(len(X))
-        yield from (order[i : i + batch] for i in range(0, len(X), batch))
+    X_batch = X[:N]
+    W1, dW1 = rng.random((2, X.shape[1], H), np.float32)
+    W2 = rng.random((H, CLASSES), np.float32)
+    A, dZ = rng.random((2, N, H), np.float32)
+    S, dS = rng.random((2, N, CLASSES), np.float32)
+    variables = globals() | locals()  # for the statements
+    found = {}
+    for part, statements in PARTS.items():
+        timer = timeit.Timer(statements, IMPORTS, globals=variables)
+        calls, _ = timer.autorange()  # so many take 0.2 to 0.5 seconds
+        found[part] = 1000 * min(timer.repeat(3, calls)) / calls
+    return found
 
 
-def products(X, y, H, batch, clock, gather=False):
-    rng, D = np.random.default_rng(0), X.shape[1]
-    shapes = (batch, D), (D, H), (H, CLASSES), *[(batch, H)] * 3, *[(batch, CLASSES)] * 2
-    X_batch, W1, W2, Z, A, dZ, S, dS = (rng.standard_normal(s, np.float32) for s in shapes)
-    dA, dW1, dW2 = np.empty_like(Z), np.empty_like(W1), np.empty_like(W2)
-    for rows in batches(X, batch, clock):
-        if gather:
-            np.take(X, rows, axis=0, out=X_batch, mode="clip")
-        np.dot(X_batch, W1, out=Z)
-        np.dot(A, W2, out=S)
-        np.dot(A.T, dS, out=dW2)
-        np.dot(dS, W2.T, out=dA)
-        np.dot(X_batch.T, dZ, out=dW1)
-        if gather:
-            np.negative(W1, out=W1)
-            np.negative(W2, out=W2)
+def time_contender(name, X, y, H, N):
+    """Milliseconds of a step and, of JAX, of compiling."""
+    times = []
+
+    def ended(predict):
+        times.append(time.perf_counter())
+        return len(times) > 4 and times[-1] - times[1] > 1.5
+
+    CONTENDERS[name](Task(X, y, H, N, "sgd", RATE, 1.0, 0, ended))
+    epochs = (len(times) - 2) // 3  # in each of three stretches, which begin with times[1]
+    stretches = np.diff(times[1::epochs]).tolist()
+    found = {name: 1000 * min(stretches) / (epochs * ROWS / N)}
+    if name.startswith("jax"):
+        # It compiles in the first epoch, which takes longer than the second by this.
+        first, second = np.diff(times[:3]).tolist()
+        found[f"{name} compiles"] = 1000 * (first - second)
+    return found
 
 
-def floor(*arguments):
-    products(*arguments, gather=True)
-
-
-def ours(X, y, H, batch, clock):
-    net = TwoLayerNet(X.shape[1], H, CLASSES, "he", dtype=X.dtype, rng=0)
-    options = {"reg": REG, "epochs": 10**6, "batch_size": batch, "callback": clock}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nothing can be learned from labels drawn at random
-        net.train(X, y, X[:10], y[:10], RATE, 1, **options)
-
-
-def pytorch(X, y, H, batch, clock):
-    import torch
-
-    torch.set_num_threads(1)
-    X, y, losses = torch.from_numpy(X), torch.from_numpy(y), []
-    first, last = torch.nn.Linear(X.shape[1], H), torch.nn.Linear(H, CLASSES)
-    net, criterion = torch.nn.Sequential(first, torch.nn.ReLU(), last), torch.nn.CrossEntropyLoss()
-    # weight_decay adds half of it times the squares
-    weights = {"params": [first.weight, last.weight], "weight_decay": 2 * REG}
-    optimizer = torch.optim.SGD([weights, {"params": [first.bias, last.bias]}], lr=RATE)
-    while not clock():
-        for rows in torch.randperm(len(X)).split(batch):
-            optimizer.zero_grad()
-            loss = criterion(net(X.index_select(0, rows)), y.index_select(0, rows))
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-
-
-def scikit_learn(X, y, H, batch, clock):
-    from sklearn.neural_network import MLPClassifier
-
-    warnings.simplefilter("ignore")  # that training did not converge
-    options = {"hidden_layer_sizes": (H,), "solver": "sgd", "momentum": 0, "batch_size": batch}
-    options |= {"learning_rate_init": RATE, "tol": 0, "n_iter_no_change": 10**9, "random_state": 0}
-
-    def fit(epochs):  # it divides the penalty by twice the batch
-        start = time.perf_counter()
-        MLPClassifier(**options, alpha=2 * REG * batch, max_iter=epochs).fit(X, y)
-        return time.perf_counter() - start
-
-    # fit has no callback, but fits of 1 and of 1 + k epochs differ by k epochs
-    k = math.ceil(0.5 / fit(1))
-    one, more = map(min, zip(*((fit(1), fit(1 + k)) for _ in range(3)), strict=True))
-    clock.found.append((more - one) / (k * clock.steps))
-
-
-CONTENDERS = {f.__name__: f for f in (products, floor, ours, pytorch, scikit_learn)}
-
-
-def data(rows, D):
+def measure(name, shape):
+    """A dict of milliseconds by what took them."""
+    D, H, _, N = map(int, re.findall(r"\d+", shape))
     rng = np.random.default_rng(0)
-    return rng.random((rows, D), np.float32) - np.float32(0.5), rng.integers(CLASSES, size=rows)
+    X = rng.random((ROWS, D), np.float32) - np.float32(0.5)
+    y = rng.integers(CLASSES, size=ROWS)
+    warnings.simplefilter("ignore")  # labels drawn at random cannot be learned
+    if name == "parts":
+        return time_parts(X, y, H, N)
+    try:
+        return time_contender(name, X, y, H, N)
+    except ImportError:
+        return {name: np.nan}
 
 
-def machine(*packages):
-    """What it runs on, for the reports."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
-    cpu = found[1] if found else platform.machine()
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    parts = [cpu, f"{os.cpu_count()} CPUs", f"Python {platform.python_version()}"]
-    parts += [f"numpy {np.__version__} with {blas['name']} {blas['version']}"]
-    return ", ".join([*parts, *(f"{name} {metadata.version(name)}" for name in packages)])
+def report(ms):
+    """The table, and the sentences below it, of ms, a frame with a row for each shape."""
+    table = ms.drop(columns=list(PARTS)[1:])
+    for name in ("products", *PEERS):
+        table[f"{name} / ours"] = ms[name] / ms["ours"]
+    table.loc["geometric mean"] = np.exp(np.log(table).mean())
+    cells = table.map("{:.3f}".format).replace("nan", "not installed")
+    text = cells.to_markdown(disable_numparse=True)
+    for shape, found in ms.iterrows():
+        if found["ours"] > 1.15 * found["products"]:
+            parts = ", ".join(f"{part} {found[part]:.3f}" for part in PARTS)
+            rest = found["ours"] - found[list(PARTS)].sum()
+            text += f"\n\n{shape}, in milliseconds: {parts}, all else {rest:.3f}."
+    return text
 
 
 def main(rounds):
-    found = {(name, shape): [] for shape in SHAPES for name in CONTENDERS}
-    env = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-    for i in range(rounds):
-        for turn, times in found.items():
-            times.append(float(subprocess.check_output([sys.executable, __file__, *turn], env=env)))
-            print(f"round {i + 1}: {turn[0]} {turn[1]} {times[-1]:.3f} ms", flush=True)
-    ms = {turn: median(times) for turn, times in found.items()}
-    ratios = (("ours", "floor"), ("pytorch", "ours"), ("scikit_learn", "ours"))
-    heads = [*CONTENDERS, *(f"{a} / {b}" for a, b in ratios)]
-    text = f"# Time of a training step\n\n| milliseconds | {' | '.join(heads)} |\n"
-    text += f"|{' --- |' * (1 + len(heads))}\n"
-    for shape in SHAPES:
-        row = [f"{ms[name, shape]:.3f}" for name in CONTENDERS]
-        row += [f"{ms[a, shape] / ms[b, shape]:.2f}" for a, b in ratios]
-        text += "| {}-{}-10, batch {} | ".format(*shape.split(",")) + f"{' | '.join(row)} |\n"
-    means = [geometric_mean(ms[a, s] / ms[b, s] for s in SHAPES) for a, b in ratios]
-    text += (
-        f"| geometric mean |{' |' * len(CONTENDERS)} {' | '.join(f'{m:.2f}' for m in means)} |\n\n"
-    )
-    text += f"Median of {rounds} rounds; {machine('torch', 'scikit-learn')}.\n"
-    (HERE / "train_step.md").write_text(text)
+    use_cores(1)
+    found = []
+    for _ in range(rounds):
+        for shape in SHAPES:
+            row = {"milliseconds": shape}
+            for name in ("parts", "ours", *PEERS):
+                row |= in_new_process(measure, name, shape)
+            print(row, flush=True)
+            found.append(row)
+    ms = pd.DataFrame(found).groupby("milliseconds", sort=False).median()
+    text = f"# Time of a training step\n\n{report(ms)}\n\n"
+    text += f"Median of {rounds} rounds; {machine('torch', 'scikit-learn', 'jax')}.\n"
+    Path(__file__).with_name("train_step.md").write_text(text)
     print(text)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        D, H, batch = map(int, sys.argv[2].split(","))
-        clock = Clock(math.ceil(ROWS / batch))
-        CONTENDERS[sys.argv[1]](*data(ROWS, D), H, batch, clock)
-        print(1000 * min(clock.found))
-    else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 6)
+    rounds = 6
+    if len(sys.argv) == 2:
+        rounds = int(sys.argv[1])
+    main(rounds)
