@@ -323,7 +323,7 @@ def train_rungs(submit, out, drawn, plan, records):
 def collect(futures, out, waiting, records):
     """Put what becomes of trials into the folder and into `records`, and report it."""
     varied = varied_in(waiting)
-    say(f"    {line_of(s.option for s in varied)}   val acc     best     left")
+    say(f"    {line_of(s.option for s in varied)}   val acc      best     left")
     began = time.perf_counter()
     for count, future in enumerate(as_completed(futures), 1):
         files = future.result()
@@ -340,7 +340,7 @@ def collect(futures, out, waiting, records):
         left = (time.perf_counter() - began) / count * (len(futures) - count)
         say(
             f"{count:>4}{line_of(record[s.name] for s in varied)}"
-            f"  {accuracy_of(record):>8}  {accuracy_of(best):>7}"
+            f"  {accuracy_of(record):>8}  {accuracy_of(best):>8}"
             f"  {timedelta(seconds=round(left))}"
         )
 

@@ -574,7 +574,7 @@ def test_a_console_without_a_character_does_not_end_a_sweep(monkeypatch):
 
 @pytest.fixture
 def given(monkeypatch):
-    """The arguments with which the command calls `sweep`, which does nothing; the report gives 1."""
+    """The arguments with which the command calls `sweep`, a stub; `report` returns 1."""
     found = {}
     monkeypatch.setattr(tune, "sweep", lambda data, **more: found.update(more, data=data))
     monkeypatch.setattr(tune, "report", lambda *_: 1)
