@@ -113,7 +113,7 @@ ROWS["cs231n-tuned"] = Row(
     "cifar10",
     net={"hidden_size": 2000, "dropout": 0.4},
     train={
-        "learning_rate": cosine(0.004),
+        "learning_rate": cosine(0.012),
         "reg": 1e-4,
         "epochs": 90,
         "augment": flip_and_distort,

@@ -96,8 +96,9 @@ def test_pixels_outside_0_to_255_are_not_made(data):
 def test_folder_is_that_of_the_argument_or_of_the_environment(tmp_path, monkeypatch):
     here = tmp_path / "here"
     monkeypatch.setenv("TWO_LAYER_NET_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(here))
     assert len(load_dataset("mnist5k").X_train) == 3200  # comes with the project
-    for directory, place in ((None, tmp_path), (here, here)):
+    for directory, place in ((None, tmp_path), (here, here), ("~", here)):
         with pytest.raises(FileNotFoundError, match="lacks train-images") as error:
             load_dataset("mnist", directory=directory)
         assert f'`python data_utils.py mnist --directory "{place}"`' in str(error.value)

@@ -100,6 +100,11 @@ def count_without_biases(D, H, C):
     return D * H + H * C
 
 
+def count_without_b1(D, H, C):
+    """b1 is missing"""
+    return D * H + H * C + C
+
+
 def count_with_a_slip(D, H, C):
     """NameError"""
     return d * H + H * C  # noqa: F821
@@ -111,7 +116,7 @@ def right_softmax(S):
 
 
 def softmax_in_place(S):
-    """changes the array"""
+    """changes an array"""
     S -= S.max(axis=1, keepdims=True)
     return softmax(S)
 
@@ -127,12 +132,17 @@ def softmax_of_columns(S):
 
 
 def softmax_that_overflows(S):
-    """overflows for scores near 10000"""
+    """overflows for scores near 1000"""
     return np.exp(S) / np.exp(S).sum(axis=1, keepdims=True)
 
 
+def softmax_less_the_minimum(S):
+    """subtract the maximum of each row"""
+    return softmax_that_overflows(S - S.min(axis=1, keepdims=True))
+
+
 def softmax_less_one_maximum(S):
-    """take each row's own maximum"""
+    """subtract the maximum of each row"""
     return softmax_that_overflows(S - S.max())
 
 
@@ -193,7 +203,7 @@ def weight_gradients_in_a_list(*arguments):
 
 
 def weight_gradients_without_2(X, Z, dS, W1, W2, reg):
-    """the 2 of the penalty"""
+    """dW1: the 2 of the penalty"""
     return weight_gradients(X, Z, dS, W1, W2, reg / 2)
 
 
@@ -208,12 +218,12 @@ def weight_gradients_of_the_mean_again(X, Z, dS, W1, W2, reg):
 
 
 def weight_gradients_without_slope(X, Z, dS, W1, W2, reg):
-    """the slope of ReLU, Z > 0, is missing"""
+    """dW1: ReLU is missing"""
     return X.T @ (dS @ W2.T) + 2 * reg * W1, weight_gradients(X, Z, dS, W1, W2, reg)[1]
 
 
 def weight_gradients_from_Z(X, Z, dS, W1, W2, reg):
-    """its input is A"""
+    """dW2: ReLU is missing"""
     return weight_gradients(X, Z, dS, W1, W2, reg)[0], Z.T @ dS + 2 * reg * W2
 
 
@@ -248,7 +258,7 @@ def momentum_step_with_minus(w, g, v, rate, momentum):
 
 
 def momentum_step_uphill(w, g, v, rate, momentum):
-    """uphill"""
+    """other sign"""
     v = momentum * v + rate * g
     return w + v, v
 
@@ -321,6 +331,12 @@ def shift_along_the_diagonal(X, rng):
     return np.stack([np.roll(x, rng.integers(-2, 3), axis=(0, 1)) for x in X])
 
 
+def shift_less_along_the_rows(X, rng):
+    """along the rows the moves are [-1, 0, 1]"""
+    moves = rng.integers((-1, -2), (2, 3), (len(X), 2))
+    return np.stack([np.roll(x, move, axis=(0, 1)) for x, move in zip(X, moves, strict=True)])
+
+
 def shift_into_a_list(X, rng):
     """np.stack"""
     return list(shift(X, rng))
@@ -337,6 +353,7 @@ ANSWERS = {
     check_count: [
         count,
         count_without_biases,
+        count_without_b1,
         count_with_a_slip,
     ],
     check_softmax: [
@@ -345,6 +362,7 @@ ANSWERS = {
         softmax_of_all,
         softmax_of_columns,
         softmax_that_overflows,
+        softmax_less_the_minimum,
         softmax_less_one_maximum,
     ],
     check_relu_gradient: [
@@ -393,6 +411,7 @@ ANSWERS = {
         shift_all_alike,
         shift_further,
         shift_along_the_diagonal,
+        shift_less_along_the_rows,
         shift_into_a_list,
     ],
     check_schedule: [
@@ -440,7 +459,7 @@ def test_gap(answer, units, words, capsys):
 
 
 @pytest.mark.parametrize(
-    ("best_reg", "words"), [(0.1, "right"), (0.0, "with another reg the validation loss is lower")]
+    ("best_reg", "words"), [(0.1, "right"), (0.0, "the reg with the lowest loss")]
 )
 def test_reg(best_reg, words, capsys):
     data = load_dataset("mnist5k")

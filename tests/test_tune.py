@@ -347,6 +347,7 @@ def test_temporary_files_are_hidden_and_of_one_process_only(tmp_path, monkeypatc
     def note(source, target):
         if tmp_path in target.parents:
             names.add(source.name)
+            assert source.parent == target.parent
 
     before_replacing(monkeypatch, note)
     quick(out=tmp_path)
@@ -539,7 +540,8 @@ def test_the_report_says_that_no_net_learned(rate, seed, tmp_path, reported):
     """With seed 26 an untrained net has 16 %, the commonest label 12.5 %."""
     quick(rate, seed=seed, out=tmp_path)
     said = reported(tmp_path, DATA, code=1)
-    assert re.search("no net is better than guessing.* try a smaller --lr", said)
+    # The commonest label has 12.5 % of the validation rows, and 1/20 of the others is 4.4 %.
+    assert re.search("no net is better than guessing, up to 16.9%.* try a smaller --lr", said)
 
 
 def test_a_read_only_folder_can_be_reported(tmp_path, reported, monkeypatch):

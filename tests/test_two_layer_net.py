@@ -641,6 +641,13 @@ def test_good_trainings_end_without_a_warning():
     net.train(EASY, y, EASY_VAL, y_val, 0.1, epochs=60)  # begins where the first one ended
 
 
+def test_a_large_penalty_is_no_reason_for_a_warning():
+    labels = (X[:, 0] > 0.8).astype(int)  # 42 and 18
+    net = TwoLayerNet(6, 8, 3, "normal", rng=0)
+    net.train(X, labels, X, labels, 0.1, 1.0, reg=0.01, epochs=60)
+    assert net.accuracy(X, labels) > 0.9
+
+
 def test_short_trainings_end_without_a_warning():
     train(TwoLayerNet(6, 8, 3, rng=0), num_iters=49)
 
