@@ -43,7 +43,6 @@ from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
 from typing import NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 
@@ -51,7 +50,8 @@ from data_utils import DATASETS, PARTS, load_dataset, load_transform
 from two_layer_net import ACTIVATIONS, CRITERIA, OPTIMIZERS, TwoLayerNet
 
 HERE = Path(__file__).resolve().parent
-# So that this project's modules are found later, too, by workers and after a change of folder.
+# Workers look for this project's modules in the folders of sys.path, too. Its entry for this folder
+# may be a relative path, which is wrong after a change of folder; so add the absolute one.
 sys.path.insert(0, str(HERE))
 
 # ---- The settings of a trial
@@ -120,11 +120,12 @@ def values_of(setting, given):
         if not values:
             raise ValueError("there is no value")
         for value in values:
-            # Let the class judge it: train a tiny net. Its X is two rows of one number, its y are
-            # their labels, 0 and 0; * 2, as these are its X_val and y_val, too. Its classes are
-            # A and B. With the optimizer momentum a value of the setting `momentum` is judged, too.
+            # Let the class judge it: train a tiny net, on two rows of one number, with classes A
+            # and B. Its optimizer is momentum because no other accepts the setting `momentum`.
             settings = {"hidden_size": 1, "optimizer": "momentum", setting.name: value}
-            train_net([np.zeros((2, 1)), [0, 0]] * 2, "AB", settings, seed=0, epochs=1)
+            X = np.zeros((2, 1))
+            y = [0, 0]
+            train_net([X, y, X, y], "AB", settings, seed=0, epochs=1)
         if not isinstance(given, Range):
             return values
         low, high = values
@@ -161,7 +162,8 @@ def draw_trials(values, trials, seed):
             settings["momentum"] = None
         name = "_".join(map(str, settings.values()))  # equal for equal trials
         drawn[name] = {"trial": name, **settings}
-        # For the grid, where equal ones count once. draw_random stops by itself.
+        # Two combinations of a grid may be equal trials, when they differ in nothing but a momentum
+        # that is not used: then more combinations are needed. draw_random stops by itself.
         if len(drawn) == trials:
             break
     return drawn
@@ -355,8 +357,9 @@ def rungs(epochs, k, trials):
     trial has at least 1 epoch, in the last there is at least 1 trial. k = 1 is no halving.
     """
     found = [epochs]  # the last rung
-    # The rungs before it have 1 / k, 1 / k^2, ... of these epochs, while both 1 / part of the
-    # epochs and 1 / part of the trials are at least 1. (1 <: with k = 1 there would be no end.)
+    # The rungs before it have 1 / k of these epochs, 1 / k^2 and so on, as long as so small a part
+    # of the epochs is at least one epoch, and such a part of the trials at least one trial. With
+    # k = 1 that would never end, so part must be more than 1.
     part = k
     while 1 < part <= min(epochs, trials):
         found.insert(0, math.ceil(epochs / part))
@@ -372,7 +375,7 @@ def survivors(trials, epochs, k):
     """
     marks = []
     for trial in trials:
-        # All were trained so far but those that diverged before. One may have diverged later.
+        # A trial with fewer epochs has diverged: its history ends with the last good one.
         if trial["epochs"] >= epochs:
             accuracy = trial["history"]["val_acc_history"][epochs - 1]
             loss = trial["history"]["val_loss_history"][epochs - 1]
@@ -398,10 +401,11 @@ def train_net(arrays, class_names, settings, seed, **options):
     # float32 for X of float32 or of bytes, float64 for X of float64 or of large integers.
     of_net["dtype"] = np.result_type(X, np.float32)
     net = TwoLayerNet(X[0].size, output_size=len(class_names), rng=seed, **of_net)
-    # Trials are silent: their results tell what went wrong. Two warnings of `train` begin with
-    # these words. For Python they come from the module that calls `train`, this one.
+    # `train` warns of a net that has learned nothing, in the name of the module that called it.
+    # Trials are silent: their results tell as much. Both of its warnings begin with these words.
     warnings.filterwarnings("ignore", "nothing was|the steps were", module=__name__)
     try:
+        # Where numpy would only warn of an overflow, `train` raises an error.
         with np.errstate(all="ignore"):
             net.train(*arrays, **options)
     except FloatingPointError:
@@ -462,19 +466,19 @@ def checksum(array):
 def claim_folder(out, data, plan):
     """Make the folder, or see that its trials can be compared with the new ones."""
     # Whoever always guesses the commonest label is right on this share of the rows. As a net that
-    # has learned nothing may be lucky, it must be right on 1/20 of the other rows, too.
+    # has learned nothing may be lucky, it must be right on 0.05 of the other rows, too.
     share = np.bincount(data.y_val).max() / len(data.y_val)
     facts = {
         **plan,
         "checksum of two_layer_net.py": zlib.crc32((HERE / "two_layer_net.py").read_bytes()),
-        "accuracy of guessing": share + (1 - share) / 20,  # for the report
+        "accuracy of guessing": 0.05 + 0.95 * share,  # for the report
     }
     for part in PARTS:
         facts[f"checksum of {part}"] = checksum(getattr(data, part))
     path = out / "sweep.json"
-    # First list the folder, then look for sweep.json: if another sweep makes the folder meanwhile,
-    # its sweep.json is found, and its files are not taken for those of a stranger. The other way
-    # round, sweep.json could be missing, and a moment later its files be there.
+    # Another sweep may be making the same folder now. Its sweep.json is written before its other
+    # files, so whoever lists the folder first, and looks for sweep.json then, finds it if any of
+    # its files were listed.
     strangers = list(out.glob("[!.]*"))  # all but hidden files
     if not path.exists():
         if strangers:
@@ -590,9 +594,10 @@ def report(out, data=None):
     for trial in shown:
         say(
             f"{line_of(trial[s.name] for s in varied)}  {accuracy_of(trial):>8}"
-            f"  {trial['val_loss']:>#8.3g}  {trial['epochs']:>6}"
+            f"  {trial['val_loss']:>8.3g}  {trial['epochs']:>6}"
         )
-    # The first is the best. If it diverged, its accuracy is nan, which is greater than nothing.
+    # The first is the best. "not >", as its accuracy is nan if all diverged: nan > x is False, and
+    # so is nan <= x.
     if not trials[0]["val_acc"] > facts["accuracy of guessing"]:
         say(
             f"no net is better than guessing, up to {facts['accuracy of guessing']:.1%}. "
@@ -625,18 +630,17 @@ def with_test_rows(out, facts, data):
         try:
             data = load_dataset(swept.name, normalize=swept.normalize)
         except (OSError, ValueError):  # it knows no such name, or does not find the files
-            data = swept  # whose empty test rows have the right checksum only if there were none
+            data = swept
+    # Without test rows at hand, those are empty. That is right if the sweep had none.
     for part in ("X_test", "y_test"):
         if checksum(getattr(data, part)) != facts[f"checksum of {part}"]:
             say("no test: the test rows are not at hand; in Python: tune.report(out, data)")
             return swept
-    swept.X_test = data.X_test
-    swept.y_test = data.y_test
-    return swept
+    return data
 
 
 def draw_pictures(out, trials, data):
-    import vis_utils  # here, because it takes a long time, and workers do not need it
+    import vis_utils  # here, because workers do not need it
 
     net = trials[0]["net"]
     X = data.X_test
@@ -665,33 +669,30 @@ def draw_pictures(out, trials, data):
 
 # ---- Workers: processes of this machine, or a cluster's. What a sweep does can be understood
 # without this part. `submit` lets a worker call train_trial. It returns a future. Its result is
-# what read_files gives or, from a process of this machine, no more than the stem: a process that
-# is killed while it sends much would block the pipe that it shares with the others.
+# what read_files gives or, from a process of this machine, no more than the stem, because all
+# processes of a pool send their results through one pipe: one that is killed while it sends much
+# leaves half a result in it, and the pool waits for the other half for ever.
 
 # How many threads BLAS may use: it reads these variables when it is loaded.
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @contextmanager
 def start_processes(data, count, out):
     """`submit` for new processes, which map the data from files."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        files = []
         for part in TRAINING_PARTS:
-            files.append(f"{folder}/{part}.npy")
-            np.save(files[-1], getattr(data, part))
-        # Nothing is sent through this pipe. In each process start_process waits until our end is
-        # closed, by us or because this program was killed, and then ends the process.
+            np.save(f"{folder}/{part}.npy", getattr(data, part))
+        # A pipe that only serves to be closed. Each process holds one end, and start_process waits
+        # there until ours is closed, by us or because this program was killed. Then it ends the
+        # process. By then the pool has given all results, so that it is no error.
         end, our_end = Pipe(duplex=False)
         pool = ProcessPoolExecutor(count, get_context("spawn"), start_process, (end, folder, out))
 
-        def submit(settings, epochs, plan):
-            stem = f"{folder}/{settings['trial']}"
+        def submit(*task):
             # The pool starts processes when it needs them: here.
             with surroundings_of_processes():
-                return pool.submit(
-                    train_mapped, stem, files, data.class_names, settings, epochs, plan
-                )
+                return pool.submit(train_mapped, folder, data.class_names, *task)
 
         try:
             yield submit
@@ -703,17 +704,22 @@ def start_processes(data, count, out):
 @contextmanager
 def surroundings_of_processes():
     """Within this, a new process is given what it needs, and not what it must not have."""
-    # A new process imports the file of __main__, the script that runs here, which would call
-    # `sweep` once more. An empty module has no file, and so nothing is imported, and a script
-    # needs no `if __name__ == "__main__":`.
+    environment = dict(os.environ)
+    # A new process first runs the file of the module __main__, the script that runs here, which
+    # would call `sweep` once more, if it has no `if __name__ == "__main__":`. What is put in its
+    # place for a moment is a module without a file.
     script = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
-    # It ignores Ctrl-C, which would make it print a traceback. The pipe ends it.
+    # A new process also ignores the signals that this one ignores. Ctrl-C, SIGINT, would make it
+    # print a traceback; the pipe ends it.
     handler = signal(SIGINT, SIG_IGN)
     try:
-        with patch.dict(os.environ, dict.fromkeys(THREADS, "1")):
-            yield
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+        yield
     finally:
+        for name in THREADS:
+            del os.environ[name]
+        os.environ.update(environment)
         signal(SIGINT, handler)
         sys.modules["__main__"] = script
 
@@ -723,7 +729,7 @@ def start_process(pipe, folder, out):
 
     def wait():
         # This raises EOFError when the sweep closes the other end of the pipe, or is killed.
-        with suppress(EOFError, OSError):
+        with suppress(Exception):
             pipe.recv()
         # What the parent was writing when it was killed: see `write`
         for path in out.rglob(f".{parent_process().pid}.part"):
@@ -737,9 +743,10 @@ def start_process(pipe, folder, out):
     Thread(target=wait, daemon=True).start()
 
 
-def train_mapped(stem, files, *task):
-    arrays = [np.load(file, mmap_mode="r") for file in files]
-    train_trial(stem, arrays, *task)
+def train_mapped(folder, class_names, settings, epochs, plan):
+    arrays = [np.load(f"{folder}/{part}.npy", mmap_mode="r") for part in TRAINING_PARTS]
+    stem = f"{folder}/{settings['trial']}"
+    train_trial(stem, arrays, class_names, settings, epochs, plan)
     return stem
 
 
@@ -774,7 +781,8 @@ def connect_cluster(data, client):
 
         try:
             yield submit
-        # It comes from a future's result(), when what a trial needs is lost, such as the data.
+        # What the body of a `with` raises is raised here, too. A future's result() raises this one
+        # when what a trial needs is lost, such as the data.
         except CancelledError as error:
             # Otherwise dask would print the same in 40 lines.
             logging.getLogger("distributed.client").disabled = True
@@ -807,8 +815,9 @@ def make_parser():
     option = parser.add_argument
     for setting in SETTINGS:
         look = {"dest": setting.option, "nargs": "+", "action": "extend"}
-        # The names in trials.csv are understood, too, with _ or -, but not shown. Where name and
-        # option are the same, as for --reg, the second call of `option` replaces the first.
+        # The names in trials.csv are understood, too, with _ or -, but not shown. For --reg, where
+        # name and option are the same, the second call of `option` replaces the first; of
+        # --batch_size and --batch-size it replaces one.
         name = f"--{setting.name}"
         option(name, name.replace("_", "-"), help=argparse.SUPPRESS, **look)
         option(f"--{setting.option}", help=f"{setting.help} (default: {setting.default})", **look)
@@ -829,6 +838,13 @@ def make_parser():
     return parser
 
 
+def import_pictures():
+    """Import matplotlib, which takes a long time, while the workers train."""
+    time.sleep(1)  # until they have started
+    with suppress(ImportError):  # `report` will raise it again
+        import vis_utils  # noqa: F401
+
+
 def main(arguments=None):
     """The command; returns its exit code."""
     given = vars(make_parser().parse_args(arguments))
@@ -839,8 +855,7 @@ def main(arguments=None):
         if "report" in given:
             return report(given["report"])
         data = load_dataset(dataset, normalize=NORMALIZE[given.pop("normalize")])
-        # Importing matplotlib takes a long time: do it in a thread, while the workers train.
-        Thread(target=__import__, args=["vis_utils"], daemon=True).start()
+        Thread(target=import_pictures, daemon=True).start()
         sweep(data, **given)
         return report(out, data)
     except KeyboardInterrupt:

