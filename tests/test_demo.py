@@ -116,7 +116,7 @@ def right_softmax(S):
 
 
 def softmax_in_place(S):
-    """changes an array"""
+    """read-only"""
     S -= S.max(axis=1, keepdims=True)
     return softmax(S)
 
@@ -132,7 +132,7 @@ def softmax_of_columns(S):
 
 
 def softmax_that_overflows(S):
-    """overflows for scores near 1000"""
+    """overflows for large scores"""
     return np.exp(S) / np.exp(S).sum(axis=1, keepdims=True)
 
 
@@ -198,7 +198,7 @@ def weight_gradients(X, Z, dS, W1, W2, reg):
 
 
 def weight_gradients_in_a_list(*arguments):
-    """without brackets"""
+    """end with: return dW1, dW2  (both, without brackets)"""
     return list(weight_gradients(*arguments))
 
 
@@ -301,8 +301,13 @@ def dropout_of_the_others(A, p, rng):
 
 
 def dropout_of_columns(A, p, rng):
-    """whole rows or columns"""
+    """not whole columns"""
     return A * dropout(np.ones(A.shape[1]), p, rng)
+
+
+def dropout_of_rows(A, p, rng):
+    """not whole rows"""
+    return dropout_of_columns(A.T, p, rng).T
 
 
 def shift(X, rng, largest=2):
@@ -322,7 +327,7 @@ def shift_all_alike(X, rng):
 
 
 def shift_further(X, rng):
-    """at most 2"""
+    """not by -2 to 2"""
     return shift(X, rng, largest=5)
 
 
@@ -332,7 +337,7 @@ def shift_along_the_diagonal(X, rng):
 
 
 def shift_less_along_the_rows(X, rng):
-    """along the rows the moves are [-1, 0, 1]"""
+    """the rows are moved by [-1  0  1]"""
     moves = rng.integers((-1, -2), (2, 3), (len(X), 2))
     return np.stack([np.roll(x, move, axis=(0, 1)) for x, move in zip(X, moves, strict=True)])
 
@@ -347,6 +352,11 @@ def schedule(progress):
     if progress < 0.1:
         return 2 * progress
     return 0.1 + 0.1 * math.cos(math.pi * (progress - 0.1) / 0.9)
+
+
+def schedule_of_half_the_rate(progress):
+    """the rate must be 0.1, not 0.05"""
+    return schedule(progress) / 2
 
 
 ANSWERS = {
@@ -404,6 +414,7 @@ ANSWERS = {
         dropout_scaled_by_p,
         dropout_of_the_others,
         dropout_of_columns,
+        dropout_of_rows,
     ],
     check_shift: [
         shift,
@@ -416,6 +427,7 @@ ANSWERS = {
     ],
     check_schedule: [
         schedule,
+        schedule_of_half_the_rate,
     ],
 }
 CASES = [(check, answer) for check, answers in ANSWERS.items() for answer in answers]
@@ -447,14 +459,19 @@ def gap_with_the_other_sign(net, rows):
     ("answer", "units", "words"),
     [
         (gap, False, "right"),
-        (gap, True, "1 to 10 hidden units: look again"),
-        (gap, None, "1 to 10 hidden units: True or False"),
+        (gap, True, "1 to 10 hidden units: True or False"),
         (gap_of_all_rows, False, "the first rows"),
         (gap_with_the_other_sign, False, "validation minus training"),
     ],
 )
 def test_gap(answer, units, words, capsys):
-    check_gap(answer, {"800 to 3200 rows": True, "1 to 10 hidden units": units})
+    narrower = {
+        "800 to 3200 rows": True,
+        "1 to 10 hidden units": units,
+        "10 to 100 hidden units": True,
+        "reg 0 to 1e-2": True,
+    }
+    check_gap(answer, narrower)
     assert words in capsys.readouterr().out
 
 
