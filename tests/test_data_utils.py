@@ -359,9 +359,7 @@ def test_split_follows_from_the_seed_not_from_the_order_of_files(flowers, monkey
         return sorted(iterdir(path), reverse=True)
 
     monkeypatch.setattr(Path, "iterdir", backwards)
-    again = load(seed=1)
-    assert np.array_equal(again.X_train, data.X_train)
-    assert again.class_names == data.class_names
+    assert np.array_equal(load(seed=1).X_train, data.X_train)
 
 
 def gray_folder(folder, *images):
@@ -587,7 +585,6 @@ BATCH = np.ones((5, 3, 32, 32))
         (drop_inputs, [BATCH.astype(int), RNG], r"int64: give .* X\.astype\(np\.float32\)"),
         (flip, [BATCH.reshape(5, -1), RNG], r"\(5, 3072\); X\.reshape\(-1, \*image_shape\)"),
         (flip, [BATCH, RNG], r"X\.transpose\(0, 2, 3, 1\)"),
-        (distort, [BATCH[:, :1, :, :3], RNG], "at least 2"),
         (make_dataset, [TABLE, KINDS, TABLE[:, :3], KINDS], r"X_val .*\(9, 4\).*\(9, 3\)"),
         (make_dataset, [TABLE, KINDS, TABLE[:8], KINDS], r"X_val .*\(9, 4\).*\(8, 4\)"),
         (make_dataset, [TABLE.astype(str), KINDS, TABLE, KINDS], "X_train .* of <U"),
@@ -605,7 +602,6 @@ def test_mistake_gets_an_error_that_says_what_to_do(function, arguments, message
     ("function", "options", "message"),
     [
         (load_dataset, {"name": "mnist5k", "validation": 4000}, r"0\.\.3999, got 4000"),
-        (load_dataset, {"name": "mnist5k", "validation": -1}, r"0\.\.3999, got -1"),
         (load_dataset, {"name": "mnist5k", "normalize": "minmax"}, "'mean', got 'minmax'"),
         (make_own, {"class_names": "ab"}, r"0\.\.1, got 0\.\.2; the first label is 0"),
         (make_own, {"image_shape": (2, 3)}, r"of 4 numbers, got \(2, 3\)"),

@@ -76,14 +76,9 @@ def test_sigmoid_of_large_numbers_does_not_overflow():
     assert F.tolist() == [0, 0.5, 1]
 
 
-def test_softmax_gives_the_probabilities_of_scores():
-    P = softmax(np.log([[1, 2, 5], [3, 3, 4]]))
-    assert np.allclose(P, [[1 / 8, 2 / 8, 5 / 8], [0.3, 0.3, 0.4]], rtol=1e-14)
-
-
-def test_softmax_of_huge_scores_is_finite():
-    P = softmax(np.array([[1e4, 0, 1e4], [-1e4, -1e4, -1e6]]))
-    assert P.tolist() == [[0.5, 0, 0.5], [0.5, 0.5, 0]]
+def test_softmax_gives_the_probabilities_of_scores_of_any_size():
+    S = np.log([[1, 2, 5], [3, 3, 4]]) + np.array([[1e4], [-1e4]])
+    assert np.allclose(softmax(S), [[1 / 8, 2 / 8, 5 / 8], [0.3, 0.3, 0.4]], rtol=1e-10)
 
 
 def test_mean_squared_error_is_of_the_probabilities():
@@ -175,14 +170,6 @@ def test_lists_may_be_assigned_as_parameters(net):
     assert_same(net.params, usual.params)
 
 
-def test_biases_may_be_rows(net):
-    net.params["b1"] = net.params["b1"].reshape(1, 8)
-    net.params["b2"] = net.params["b2"].reshape(1, 3)
-    _, grads = net.loss(X, y)
-    assert grads["b1"].shape == (1, 8)
-    assert grads["b2"].shape == (1, 3)
-
-
 def test_dropout_drops_its_share_of_each_row_and_scales_the_rest():
     net = TwoLayerNet(1, 10_000, 2, "zeros", dropout=0.3, rng=0)
     net.params["b1"][:] = 1
@@ -212,7 +199,7 @@ def test_the_net_draws_a_new_mask_for_each_loss():
 # ---- batches
 
 
-def batches_of(N, rng=0, **options):
+def batches_of(N, **options):
     """The batches of a training on the rows 0, 1, ... N - 1."""
     batches = []
 
@@ -222,7 +209,7 @@ def batches_of(N, rng=0, **options):
 
     rows = np.arange(N).reshape(N, 1)
     labels = np.zeros(N, int)
-    net = TwoLayerNet(1, 1, 1, "zeros", rng=rng)
+    net = TwoLayerNet(1, 1, 1, "zeros", rng=0)
     net.train(rows, labels, rows, labels, augment=augment, **options)
     return batches
 
@@ -234,13 +221,6 @@ def test_epochs_visit_every_row_once_in_a_new_order_each():
     second = np.concatenate(batches[5:])
     assert sorted(first) == sorted(second) == list(range(23))
     assert not np.array_equal(first, second)
-
-
-def test_num_iters_draws_with_replacement_as_cs231n_does():
-    np.random.seed(0)
-    batches = batches_of(23, rng=None, num_iters=4, batch_size=9)
-    np.random.seed(0)
-    assert batches == [np.random.choice(23, 9).tolist() for _ in range(4)]
 
 
 def test_a_hundred_steps_of_200_rows_if_nothing_is_given():
@@ -343,12 +323,6 @@ def test_a_function_sets_the_rate_of_each_step(net):
     assert history["learning_rate_history"] == [0.1 * (2 / 6), 0.1 * (5 / 6)]
 
 
-def test_loss_history_holds_the_loss_of_each_batch_before_its_step(net):
-    expected, _ = net.loss(X, y, 0.1)
-    history = train(net, reg=0.1, epochs=1, batch_size=60)
-    assert history["loss_history"] == [pytest.approx(expected, rel=1e-12)]
-
-
 def test_penalty_history_holds_the_penalty_alone(net):
     history = train(net, epochs=1)
     squares = np.sum(net.params["W1"] ** 2) + np.sum(net.params["W2"] ** 2)
@@ -364,7 +338,6 @@ def test_training_accuracy_is_that_of_the_batch_with_num_iters(net):
 def test_training_accuracy_is_that_of_as_many_first_rows_as_validation_has_with_epochs(net):
     history = train(net, epochs=1)
     assert history["train_acc_history"] == [net.accuracy(X[:20], y[:20])]
-    assert net.accuracy(X[:20], y[:20]) != net.accuracy(X, y)
 
 
 def test_verbose_prints_a_line_every_100_steps(net, capsys):
@@ -485,7 +458,7 @@ class Scripted(TwoLayerNet):
         if epoch == len(self.accuracies):
             raise KeyboardInterrupt
         self.after_epochs.append(copy.deepcopy(self.params))
-        return 10.0 + epoch, self.accuracies[epoch]
+        return 1.0, self.accuracies[epoch]
 
 
 @pytest.mark.parametrize("epochs", [4, 9])  # Ctrl-C comes in the fifth
@@ -496,13 +469,17 @@ def test_keep_best_ends_with_the_first_of_the_best_epochs(epochs):
     assert_same(net.params, net.after_epochs[1])
 
 
+def test_keep_best_may_end_with_the_parameters_of_the_last_step():
+    net = Scripted(0.1, 0.3, 0.7)
+    train(net, num_iters=5, batch_size=20, keep_best=True)  # epochs end with steps 1 and 4
+    assert_same(net.params, net.after_epochs[2])
+
+
 def test_ctrl_c_loses_no_curve():
-    net = Scripted(0.2, 0.7, 0.1)
+    net = Scripted(0.2, 0.7)
     with pytest.raises(KeyboardInterrupt):
         train(net, epochs=9)
-    assert net.history["val_acc_history"] == [0.2, 0.7, 0.1]
-    assert net.history["val_loss_history"] == [10, 11, 12]
-    assert len(net.history["loss_history"]) == 4
+    assert net.history["val_acc_history"] == [0.2, 0.7]
 
 
 # ---- functions that are given to train
@@ -518,9 +495,7 @@ def test_callback_sees_each_epoch(net):
     assert seen == [(net, 1), (net, 2), (net, 3)]
 
 
-@pytest.mark.parametrize(
-    "answer, epochs", [(True, 1), (np.True_, 1), (None, 5), (1, 5), (np.ones(3), 5)]
-)
+@pytest.mark.parametrize("answer, epochs", [(True, 1), (np.True_, 1), (1, 5), (np.ones(3), 5)])
 def test_a_callback_ends_training_by_true_and_nothing_else(answer, epochs, net):
     """sys.stderr.write(".") returns 1, for one."""
     history = train(net, epochs=5, callback=lambda net, history: answer)
@@ -564,15 +539,6 @@ def test_divergence_loses_no_curve(net):
 def test_divergence_is_noticed_within_an_epoch(net):
     with pytest.raises(FloatingPointError, match=r"step 4 of 6.*the loss"):
         train(net, learning_rate=too_fast_at_the_end, epochs=1, batch_size=10)
-
-
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_evaluate_refuses_a_loss_that_is_not_finite():
-    net = make(dtype=np.float32)
-    net.params["W2"][...] = 0
-    net.params["b2"][...] = [3e38, 0, -3e38]  # finite scores, but their differences are not
-    with pytest.raises(FloatingPointError, match="the loss is not finite"):
-        net.evaluate(X, y)
 
 
 @pytest.mark.parametrize("keep_best", [False, True])
@@ -646,10 +612,6 @@ def test_a_large_penalty_is_no_reason_for_a_warning():
     net = TwoLayerNet(6, 8, 3, "normal", rng=0)
     net.train(X, labels, X, labels, 0.1, 1.0, reg=0.01, epochs=60)
     assert net.accuracy(X, labels) > 0.9
-
-
-def test_short_trainings_end_without_a_warning():
-    train(TwoLayerNet(6, 8, 3, rng=0), num_iters=49)
 
 
 # ---- what students do wrong
