@@ -1,14 +1,21 @@
 """The training of a two-layer net in each library, as its users write it.
 
 train_step.py and time_to_accuracy.py time these functions. Each makes a net with a hidden layer of
-ReLUs, in float32, trains it by `task` and keeps the losses. It stops when task.ended(predict) is
-True, where predict(X) gives the labels of rows X. This is asked after each epoch; PyTorch and JAX
-ask it before the first one, too. A process imports only the library that it times.
+ReLUs, in float32, trains it with momentum 0.9 (scikit-learn also with Adam) and keeps the losses,
+as one does to draw them. Its arguments are
+
+    X, y: the rows to train on, (N, D) and (N,); the batch size divides N.
+    hidden_size, batch_size, seed
+    rate, decay: the learning rate of the first epoch, and what multiplies it after each epoch.
+        scikit-learn has no such decay, and takes a rate of 0.002.
+    ended: the function ended(predict) that says whether to stop, where predict(X) gives the labels
+        of rows X. It is asked before the first epoch and after each, only by scikit-learn, which
+        cannot predict before it was trained, not before the first.
+
+A process imports only the library that it times.
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,158 +27,128 @@ from two_layer_net import TwoLayerNet
 
 CLASSES = 10
 REG = 3e-5  # the penalty is this times the sum of the squared weights
-MOMENTUM = {"sgd": 0, "momentum": 0.9}
 
 
-@dataclass
-class Task:
-    X: np.ndarray
-    y: np.ndarray
-    hidden_size: int
-    batch_size: int  # len(X) is a multiple of it
-    optimizer: str  # "sgd" or "momentum"
-    rate: float  # in the first epoch
-    decay: float  # multiplies the rate after each epoch
-    seed: int
-    ended: Callable
-
-    def net(self):
-        D = self.X.shape[1]
-        return TwoLayerNet(D, self.hidden_size, CLASSES, "he", dtype=np.float32, rng=self.seed)
+def our_net(X, hidden_size, seed):
+    return TwoLayerNet(X.shape[1], hidden_size, CLASSES, "he", dtype=np.float32, rng=seed)
 
 
-def ours(task):
-    def callback(net, history):
-        return task.ended(net.predict)
-
-    task.net().train(
-        task.X,
-        task.y,
-        task.X[:100],  # to validate on
-        task.y[:100],
-        task.rate,
-        task.decay,
+def ours(X, y, hidden_size, batch_size, rate, decay, seed, ended):
+    net = our_net(X, hidden_size, seed)
+    ended(net.predict)
+    net.train(
+        X,
+        y,
+        X[:100],  # to validate on, as it has to be given; so few take no time
+        y[:100],
+        rate,
+        decay,
         REG,
-        epochs=10**6,
-        batch_size=task.batch_size,
-        optimizer=task.optimizer,
-        callback=callback,
+        epochs=10**6,  # or until the callback returns True
+        batch_size=batch_size,
+        optimizer="momentum",
+        callback=lambda net, history: ended(net.predict),
     )
 
 
-def pytorch(task, with_loader):
-    """Take batches from a DataLoader, or else rows of the tensors."""
+def pytorch(X, y, hidden_size, batch_size, rate, decay, seed, ended):
     import torch
-    from torch.utils.data import DataLoader, TensorDataset
+    from torch import nn
 
-    torch.manual_seed(task.seed)
-    X = torch.from_numpy(task.X)
-    y = torch.from_numpy(task.y)
-    hidden = torch.nn.Linear(X.shape[1], task.hidden_size)
-    output = torch.nn.Linear(task.hidden_size, CLASSES)
-    net = torch.nn.Sequential(hidden, torch.nn.ReLU(), output)
-    criterion = torch.nn.CrossEntropyLoss()
-    momentum = MOMENTUM[task.optimizer]
-    # Half of weight_decay times the squares is the penalty.
-    optimizer = torch.optim.SGD(net.parameters(), task.rate, momentum, weight_decay=2 * REG)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, task.decay)
+    torch.manual_seed(seed)
+    X = torch.from_numpy(X)
+    y = torch.from_numpy(y)
+    net = nn.Sequential(
+        nn.Linear(X.shape[1], hidden_size),
+        nn.ReLU(),
+        nn.Linear(hidden_size, CLASSES),
+    )
+    criterion = nn.CrossEntropyLoss()
+    # It adds weight_decay * w to the gradient of each w, and 2 * REG * w is that of the penalty.
+    optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9, weight_decay=2 * REG)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
 
     def predict(X):
         return net(torch.from_numpy(X)).argmax(dim=1).numpy()
 
-    batches = DataLoader(TensorDataset(X, y), task.batch_size, shuffle=True)
     losses = []
-    while not task.ended(predict):
-        if not with_loader:
-            order = torch.randperm(len(X)).split(task.batch_size)
-            batches = ((X[rows], y[rows]) for rows in order)
-        for X_batch, y_batch in batches:
+    while not ended(predict):
+        for rows in torch.randperm(len(X)).split(batch_size):
             optimizer.zero_grad()
-            loss = criterion(net(X_batch), y_batch)
+            loss = criterion(net(X[rows]), y[rows])
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
         schedule.step()
 
 
-def scikit_learn(task):
+def scikit_learn(X, y, hidden_size, batch_size, rate, decay, seed, ended, solver="sgd"):
+    """solver: "sgd" or "adam"."""
     import sklearn
     from sklearn.neural_network import MLPClassifier
 
     sklearn.set_config(assume_finite=True)  # do not search X for NaN in each epoch
-    # This is Adam, in batches of 200. With momentum the rate cannot decay, and learning is worse.
-    net = MLPClassifier((task.hidden_size,), learning_rate_init=0.002, random_state=task.seed)
-    if task.optimizer == "sgd":
-        net.set_params(
-            solver="sgd",
-            momentum=0,
-            batch_size=task.batch_size,
-            alpha=2 * REG * task.batch_size,  # it divides this by twice the batch
-        )
-    net.partial_fit(task.X, task.y, classes=range(CLASSES))  # before this it cannot predict
-    while not task.ended(net.predict):
-        net.partial_fit(task.X, task.y)
+    net = MLPClassifier(
+        (hidden_size,),
+        solver=solver,
+        nesterovs_momentum=False,
+        learning_rate_init=0.002,
+        batch_size=batch_size,
+        alpha=2 * REG * batch_size,  # it divides this by twice the batch
+        random_state=np.random.RandomState(seed),  # a number would give all epochs the same order
+    )
+    net.partial_fit(X, y, classes=range(CLASSES))  # an epoch
+    while not ended(net.predict):
+        net.partial_fit(X, y)
 
 
-def jax_net(task, scan):
-    """Call a jitted step again and again or, with scan, a jitted epoch."""
+def jax_net(X, y, hidden_size, batch_size, rate, decay, seed, ended):
+    """Each epoch is one call, with all its steps in one jitted scan: its fastest way."""
     import jax
 
     def scores(params, X):
-        W1, b1, W2, b2 = params
-        return jax.nn.relu(X @ W1 + b1) @ W2 + b2
+        A = jax.nn.relu(X @ params["W1"] + params["b1"])
+        return A @ params["W2"] + params["b2"]
 
     def loss(params, X, y):
-        W1, _, W2, _ = params
         log_P = jax.nn.log_softmax(scores(params, X))
         Y = jax.nn.one_hot(y, CLASSES)
-        return REG * ((W1**2).sum() + (W2**2).sum()) - (Y * log_P).sum() / len(y)
+        penalty = REG * ((params["W1"] ** 2).sum() + (params["W2"] ** 2).sum())
+        return penalty - (Y * log_P).sum() / len(y)
 
-    def step(X, y, rate, state, rows):
-        params, velocity = state
-        value, grads = jax.value_and_grad(loss)(params, X[rows], y[rows])
-        changes = [-rate * g for g in grads]
-        if task.optimizer == "momentum":
-            velocity = [0.9 * v + c for v, c in zip(velocity, changes, strict=True)]
-            changes = velocity
-        params = [w + c for w, c in zip(params, changes, strict=True)]
-        return (params, velocity), value
+    @partial(jax.jit, donate_argnames="state")  # the new state overwrites the old one
+    def epoch(X, y, rate, state, order):
+        def step(state, rows):
+            params, velocity = state
+            value, grads = jax.value_and_grad(loss)(params, X[rows], y[rows])
+            velocity = jax.tree.map(lambda v, g: 0.9 * v - rate * g, velocity, grads)
+            params = jax.tree.map(jax.numpy.add, params, velocity)
+            return (params, velocity), value
 
-    def scan_epoch(X, y, rate, state, order):
-        return jax.lax.scan(partial(step, X, y, rate), state, order)
+        return jax.lax.scan(step, state, order)
 
     def predict(X):
         params, _ = state
         return scores(params, X).argmax(axis=1)
 
-    # donate_argnums=3 lets the new state overwrite the old one.
-    jitted_step = jax.jit(step, donate_argnums=3)
-    jitted_epoch = jax.jit(scan_epoch, donate_argnums=3)
-    X = jax.numpy.asarray(task.X)
-    y = jax.numpy.asarray(task.y)
-    rate = task.rate
-    params = list(task.net().params.values())
-    state = params, [np.zeros_like(w) for w in params]
-    rng = np.random.default_rng(task.seed)
+    params = our_net(X, hidden_size, seed).params
+    X = jax.numpy.asarray(X)
+    y = jax.numpy.asarray(y)
+    state = params, jax.tree.map(np.zeros_like, params)
+    rng = np.random.default_rng(seed)
     losses = []
-    while not task.ended(predict):
-        order = rng.permutation(len(X)).reshape(-1, task.batch_size)
-        if scan:
-            state, values = jitted_epoch(X, y, rate, state, order)
-            losses.append(values)
-        else:
-            for rows in order:
-                state, value = jitted_step(X, y, rate, state, rows)
-                losses.append(value)
-        rate *= task.decay
+    while not ended(predict):
+        order = rng.permutation(len(X)).reshape(-1, batch_size)
+        state, values = epoch(X, y, rate, state, order)
+        losses.append(values)
+        rate *= decay
         jax.block_until_ready(state)  # until then it computes in the background
 
 
 CONTENDERS = {
     "ours": ours,
-    "pytorch": partial(pytorch, with_loader=False),
-    "pytorch DataLoader": partial(pytorch, with_loader=True),
+    "pytorch": pytorch,
+    "jax": jax_net,
     "scikit-learn": scikit_learn,
-    "jax": partial(jax_net, scan=False),
-    "jax scan": partial(jax_net, scan=True),
+    "scikit-learn, Adam": partial(scikit_learn, solver="adam"),
 }

@@ -27,16 +27,13 @@ def in_new_process(function, *arguments):
 
 def machine(*packages):
     """The processor, and the versions of Python, numpy and the packages, in a line."""
-    cpu = platform.machine()
+    text = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        cpu = re.search(r"model name\s*: (.*)", info.read_text())[1]
+        text = re.search(r"model name\s*: (.*)", info.read_text())[1]
+    text += f", {os.cpu_count()} CPUs, Python {platform.python_version()}"
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    parts = [cpu, f"{os.cpu_count()} CPUs", f"Python {platform.python_version()}"]
-    parts.append(f"numpy {np.__version__} with {blas['name']} {blas['version']}")
+    text += f", numpy {np.__version__} with {blas['name']} {blas['version']}"
     for name in packages:
-        try:
-            parts.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            parts.append(f"no {name}")
-    return ", ".join(parts)
+        text += f", {name} {metadata.version(name)}"
+    return text
