@@ -72,7 +72,7 @@ def flip_and_distort(X_batch, rng):
 
 
 def move(X_batch, rng):
-    return distort(X_batch, rng, pixels=1)
+    return distort(X_batch, rng, pixels=1, degrees=0, zoom=0)
 
 
 def turn_and_move(X_batch, rng):
