@@ -1,16 +1,16 @@
 """What the class reaches on the courses' data, beside the figures that the courses printed.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/headlines.py                              # all rows, seed 0: three hours
+    python benchmarks/headlines.py                              # all rows, seed 0: two hours
     python benchmarks/headlines.py report keras-simple --seeds 0 1 2 3 4
     python benchmarks/headlines.py --seeds                      # only writes the table anew
 
 ROWS below has what is trained and how. Settings were chosen by their accuracy on validation rows;
 of settings that differ by no more than seeds do, the quickest was taken. Measured are each net's
-accuracy on the validation rows and on the test rows, and the processor's seconds for training,
-with one BLAS thread. Each net adds a line to headlines.csv. The table, headlines.md, shows
-the lines whose setting is the row's present one; of several with the same seed, the last.
-Rows without any are left out.
+accuracy on the validation rows and on the test rows, and the processor's seconds for training, with
+one BLAS thread. Each net adds a line to headlines.csv. The table, headlines.md, shows the lines
+whose setting is the row's present one; of several with the same seed, the last. Rows that have no
+line are left out.
 """
 
 import os
