@@ -1,4 +1,4 @@
-"""Seconds and best accuracy of a sweep: tune.py, scikit-learn's searches, Optuna.
+"""Seconds and best accuracy of a sweep: tune.py and scikit-learn's searches.
 
     python -m pip install -r requirements-bench.txt
     python benchmarks/sweep.py  # five minutes of an idle machine with two cores
@@ -10,7 +10,6 @@ rounds counts. The commands are
 
     tune.py: with two workers, with one, and with successive halving.
     GridSearchCV, HalvingGridSearchCV: scikit-learn's searches, over its MLPClassifier.
-    Optuna: draws 27 times, and stops trials that are worse than the median; MLPClassifier, too.
 
 The rate of an MLPClassifier is constant, while ours decays by 0.95 an epoch. Halving keeps the best
 third, after 1 epoch at first, or with "--halving 2" half, after 2 epochs; tune.py goes on with the
@@ -22,12 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import optuna
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.neural_network import MLPClassifier
@@ -57,9 +53,10 @@ data = load_dataset("mnist5k")
 # ---- The searches. Each returns the best validation accuracy, from 0 to 1.
 
 
-def classifier(**options):
-    """scikit-learn's net, trained as ours is, up to the last epoch."""
-    return MLPClassifier(
+def grid(search_class=GridSearchCV, **options):
+    """A search of scikit-learn, with these options besides those that all have."""
+    # Trained as ours is, up to the last epoch
+    net = MLPClassifier(
         solver="sgd",
         momentum=0.9,
         nesterovs_momentum=False,
@@ -67,59 +64,18 @@ def classifier(**options):
         max_iter=EPOCHS,
         n_iter_no_change=EPOCHS,
         random_state=np.random.RandomState(0),
-        **options,
     )
-
-
-def grid(search_class=GridSearchCV, **options):
-    """A search of scikit-learn, with these options besides those that all have."""
     X = np.concatenate([data.X_train, data.X_val])
     y = np.concatenate([data.y_train, data.y_val])
     # The only fold: of the 4000 rows the first 3200 are to train on, and the others judge.
     fold = np.split(np.arange(4000), [3200])
-    search = search_class(classifier(), LISTS, cv=[fold], n_jobs=2, refit=False, **options)
+    search = search_class(net, LISTS, cv=[fold], n_jobs=2, refit=False, **options)
     search.fit(X, y)
     return search.cv_results_["mean_test_score"].max()
 
 
 def halving_grid():
     return grid(HalvingGridSearchCV, resource="max_iter", max_resources=EPOCHS)
-
-
-def objective(trial):
-    """The accuracy of a net that Optuna draws, unless it prunes the trial before the end."""
-    options = {}
-    for name, values in LISTS.items():
-        options[name] = trial.suggest_categorical(name, values)
-    net = classifier(**options)
-    for epoch in range(EPOCHS):
-        net.partial_fit(data.X_train, data.y_train, classes=range(10))
-        accuracy = net.score(data.X_val, data.y_val)
-        trial.report(accuracy, epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-    return accuracy
-
-
-def draw(journal, seed, count):
-    """What each of Optuna's two processes does: `count` trials of the study in a file."""
-    study = optuna.create_study(
-        study_name="sweep",
-        storage=JournalStorage(JournalFileBackend(journal)),
-        load_if_exists=True,  # as the other process may have created it
-        sampler=optuna.samplers.RandomSampler(seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2),
-        direction="maximize",
-    )
-    study.optimize(objective, count)
-    return study.best_value
-
-
-def optuna_study():
-    """27 trials of one study, which the two processes share by a file, the journal."""
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(2) as pool:
-        journal = f"{folder}/journal"
-        return max(pool.map(draw, [journal, journal], [0, 1], [14, 13]))
 
 
 # ---- The commands: tune.py with these options, and this program with the name of a search
@@ -133,7 +89,6 @@ TUNE = (
 SEARCHES = {
     "GridSearchCV": grid,
     "HalvingGridSearchCV": halving_grid,
-    "Optuna, MedianPruner": optuna_study,
 }
 
 
@@ -154,7 +109,7 @@ def measure(name):
 def main():
     # The last is for scikit-learn, which warns that training did not converge.
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", PYTHONWARNINGS="ignore")
-    found = {name: [] for name in [*TUNE, *SEARCHES]}
+    found = {name: [] for name in TUNE + tuple(SEARCHES)}
     for _ in range(ROUNDS):
         for name, runs in found.items():
             runs.append(measure(name))
@@ -170,7 +125,7 @@ def main():
         text += f"| {name} | {seconds:.1f} | {grid_seconds / seconds:.2f} times as long "
         text += f"| {best:.2%} |\n"
     text += f"\nOn mnist5k, with {NETS}; median of {ROUNDS} rounds; "
-    text += f"{machine('scikit-learn', 'optuna')}.\n"
+    text += f"{machine('scikit-learn')}.\n"
     (PROJECT / "benchmarks/sweep.md").write_text(text)
     print(text)
 
