@@ -316,28 +316,18 @@ add(
     augment=turn_and_move,
 )
 
-add(
-    "svhn-part-sgd",
-    "SVHN test 75.7 %, with all images",
-    "svhn",
-    validation=434,
-    hidden_size=512,
-    activation="leaky_relu",
-    learning_rate=0.01,
-    epochs=40,
-    optimizer="sgd",
-)
-
-add(
-    "svhn-part-momentum",
-    "SVHN, no figure printed",
-    "svhn",
-    validation=434,
-    hidden_size=512,
-    activation="leaky_relu",
-    learning_rate=0.01,
-    epochs=40,
-)
+for optimizer in ("sgd", "momentum"):
+    add(
+        f"svhn-part-{optimizer}",
+        "SVHN test 75.7 %, with all images",
+        "svhn",
+        validation=434,
+        hidden_size=512,
+        activation="leaky_relu",
+        learning_rate=0.01,
+        epochs=40,
+        optimizer=optimizer,
+    )
 
 add(
     "fashion",
@@ -346,6 +336,7 @@ add(
     hidden_size=1024,
     dropout=0.5,
     learning_rate=cosine(0.1),
+    reg=1e-5,
     epochs=60,
     augment=drop_inputs,
 )
