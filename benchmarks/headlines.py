@@ -5,17 +5,16 @@
     python benchmarks/headlines.py report keras-simple --seeds 0 1 2 3 4
     python benchmarks/headlines.py --seeds                      # only writes the table anew
 
-ROWS below says what is trained and how. Where the figures beside a row do not come with settings of
-their own, these were chosen by accuracy on the validation images; where two were as good, but for
-what seeds change, the quicker one. Of each net the accuracy on validation and test images and the
-processor's seconds for training, with one BLAS thread, become a line of headlines.csv. The table,
-headlines.md, shows the lines whose setting is the row's present one; if a seed was run more than
-once, the last.
+ROWS below says what is trained and how. Settings that were not published with the figure beside a
+row were chosen by accuracy on the validation images; of two that differ no more than seeds do, the
+quicker was taken. Each net adds a line to headlines.csv: its accuracy on validation and test
+images, and the CPU seconds of training with one BLAS thread. The table, headlines.md, shows the
+lines whose setting is the row's present one; if a seed was run more than once, the last.
 """
 
 import os
 
-# numpy reads these when it is imported.
+# BLAS reads these when numpy is imported.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -53,7 +52,7 @@ DEFAULTS = {"std": "he", "reg": 0, "batch_size": 100, "optimizer": "momentum"}
 
 
 def cosine(peak):
-    """A schedule: from `peak` down to 0 along half a cosine (Loshchilov and Hutter 2017)."""
+    """A schedule: half a cosine from `peak` to 0 (Loshchilov and Hutter 2017)."""
 
     def rate(progress):
         return peak * (1 + math.cos(math.pi * progress)) / 2
@@ -81,7 +80,8 @@ def turn_and_move(X_batch, rng):
 def momentum_in_windows(w, g, state, learning_rate):
     """momentum, for nets whose hidden units see a window of 17 x 17 pixels of a CIFAR-10 image.
 
-    The window's centre is drawn for each hidden unit. Windows end where the image ends.
+    The window's centre is drawn for each hidden unit, the same for all seeds of a row. Windows end
+    where the image ends.
     """
     # The rule is called for each parameter, but only W1 has a row for each pixel and colour.
     if len(w) == 32 * 32 * 3:
@@ -92,7 +92,9 @@ def momentum_in_windows(w, g, state, learning_rate):
             rows = abs(pixels - rng.integers(32, size=hidden_size)) <= 8  # (32, hidden_size)
             columns = abs(pixels - rng.integers(32, size=hidden_size)) <= 8
             window = rows[:, np.newaxis] & columns  # (32, 32, hidden_size)
-            state["window"] = np.repeat(window, 3, axis=1).reshape(w.shape)  # for each colour
+            # A row for each pixel, then three for each, as W1 has them: its red, green and blue
+            window = window.reshape(-1, hidden_size)
+            state["window"] = np.repeat(window, 3, axis=0)
             w *= state["window"]
         # Weights outside of the window are 0 now. As they get no gradient, they stay 0.
         g *= state["window"]
@@ -104,7 +106,7 @@ def momentum_in_windows(w, g, state, learning_rate):
 
 
 def train_net(row, data, seed):
-    images = data.X_train.reshape(-1, *data.image_shape)  # augmentations need rows and columns
+    images = data.X_train.reshape(-1, *data.image_shape)  # for augmentations
     arrays = (images, data.y_train, data.X_val, data.y_val)
     start = time.process_time()
     net, _ = tune.train_net(arrays, data.class_names, DEFAULTS | row.settings, seed)
@@ -112,10 +114,10 @@ def train_net(row, data, seed):
 
 
 def widened(net, versions):
-    """A net with one hidden layer, too, that has the hidden units of all versions of W1.
+    """One wide net with the mean scores of nets that differ from `net` only in W1.
 
-    Its scores are the means of those of the versions. A net whose weights are shifted or mirrored
-    has the scores that the net itself has for an image that is shifted the other way, or mirrored.
+    Its hidden units are those of all of them. To shift W1 has the effect of shifting the image the
+    other way, and to mirror W1 that of mirroring it: so these are mean scores of moved images.
     """
     W1, b1, W2, b2 = net.params.values()
     count = len(versions)
@@ -142,16 +144,16 @@ def shifted(weights, pixels):
 
 
 def train_and_shift(row, data, seed):
-    """Train a net, then make it five times as wide: each hidden unit is shifted by a pixel."""
+    """Train a net, then give it each hidden unit five times: as it is, shifted by a pixel."""
     net, seconds = train_net(row, data, seed)
     weights = net.params["W1"].reshape(*data.image_shape, -1)
     return widened(net, shifted(weights, 1)), seconds
 
 
 def train_mirror_and_shift(row, data, seed):
-    """Train a net, then make it ten times as wide.
+    """Train a net, then give it each hidden unit ten times.
 
-    Each hidden unit is mirrored, and it and its mirror image are shifted by two pixels.
+    These are the unit and its mirror image, each as it is, and shifted by two pixels.
     """
     net, seconds = train_net(row, data, seed)
     weights = net.params["W1"].reshape(*data.image_shape, -1)
@@ -174,7 +176,7 @@ class Row(NamedTuple):
     validation: int  # how many of the training images are for validation
     normalize: object  # as in load_dataset
     fit: Callable  # one of the functions above
-    settings: dict  # of TwoLayerNet and `train`, before DEFAULTS; or of MLPClassifier
+    settings: dict  # of TwoLayerNet and `train`, overriding DEFAULTS; or of MLPClassifier
 
 
 ROWS = {}
@@ -201,7 +203,7 @@ add(
 
 add(
     "cs231n-tuned",
-    "CIFAR-10 test: 48 % asked, 52 % best",
+    "CIFAR-10 test 48 % asked, 52 % best (cs231n)",
     "cifar10",
     validation=1000,
     normalize="standard",
@@ -300,8 +302,8 @@ add(
     epochs=20,
 )
 
-# The course had 73,257 images to train on. The next three rows have 4,434, of which 434 are for
-# validation, and a third of the test images.
+# The course trained on 73,257 images. The next three rows have 4,434, 434 of them for validation,
+# and are tested on a third of the test images.
 add(
     "svhn-part",
     "SVHN test 75.7 %, with all images",
@@ -411,8 +413,11 @@ def table():
         text += f"| {name} | {row.elsewhere} | {nets.test.mean():.2%} ({tests}) "
         text += f"| {nets.validation.mean():.2%} | {nets.seconds.mean():.1f} | {seeds} "
         text += f"| {words} |\n"
-    text += "\nTest, validation and seconds are means of the seeds, in brackets are their tests.\n"
-    text += f"Where a row does not say otherwise: {in_words(DEFAULTS)}, momentum 0.9.\n"
+    text += (
+        "\nTest, validation and seconds are means over the seeds, in brackets the single tests. "
+    )
+    text += f"A TwoLayerNet has, unless its row says otherwise: {in_words(DEFAULTS)}, momentum "
+    text += "0.9, and a learning rate that is a number decays by 0.95 an epoch.\n"
     return text
 
 

@@ -4,16 +4,16 @@
     python benchmarks/sweep.py  # five minutes of an idle machine with two cores
 
 All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
-processes of one BLAS thread each, and judge them by the same validation rows. What is timed is the
-whole command, from the start of Python to its end. The commands take turns, and the median of the
-rounds counts. The commands are
+processes of one BLAS thread each, where no other number is said, and judge them by the same
+validation rows. What is timed is the whole command, from the start of Python to its end. The
+commands take turns, and the median of the rounds counts. The commands are
 
     tune.py: with two workers, with one, and with successive halving.
     GridSearchCV, HalvingGridSearchCV: scikit-learn's searches, over its MLPClassifier.
 
 The rate of an MLPClassifier is constant, while ours decays by 0.95 an epoch. Halving keeps the best
-third, after 1 epoch at first, or with "--halving 2" half, after 2 epochs; tune.py goes on with the
-nets that it keeps, scikit-learn trains them from the start again. Writes sweep.md.
+third after 1, 3 and 9 epochs; with "--halving 2" the best half after 2, 4, 7 and 14. tune.py goes
+on with the nets that it keeps, scikit-learn trains them from the start again. Writes sweep.md.
 """
 
 import os
@@ -39,7 +39,8 @@ from tune import load_sweep
 # The nets, in the words of tune.py.
 NETS = "--hidden 32 64 128 --lr 0.01 0.03 0.1 --reg 1e-5 1e-4 1e-3 --epochs 27 --batch-size 50"
 EPOCHS = 27
-# The same for scikit-learn. It divides alpha by twice the batch, so alpha is 100 * reg.
+# The same for scikit-learn. Its penalty is alpha / (2 * 50) times the squares, 50 being the batch,
+# and ours is reg times the squares: alpha is 100 * reg.
 LISTS = {
     "hidden_layer_sizes": (32, 64, 128),
     "learning_rate_init": (0.01, 0.03, 0.1),
@@ -47,24 +48,22 @@ LISTS = {
 }
 ROUNDS = 3
 
-data = load_dataset("mnist5k")
-
 
 # ---- The searches. Each returns the best validation accuracy, from 0 to 1.
 
 
 def grid(search_class=GridSearchCV, **options):
-    """A search of scikit-learn, with these options besides those that all have."""
-    # Trained as ours is, up to the last epoch
+    """A search of scikit-learn; `options` are those that only this one has."""
     net = MLPClassifier(
         solver="sgd",
         momentum=0.9,
         nesterovs_momentum=False,
         batch_size=50,
         max_iter=EPOCHS,
-        n_iter_no_change=EPOCHS,
-        random_state=np.random.RandomState(0),
+        n_iter_no_change=EPOCHS,  # it must not stop earlier
+        random_state=0,
     )
+    data = load_dataset("mnist5k")
     X = np.concatenate([data.X_train, data.X_val])
     y = np.concatenate([data.y_train, data.y_val])
     # The only fold: of the 4000 rows the first 3200 are to train on, and the others judge.
