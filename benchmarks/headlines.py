@@ -258,7 +258,7 @@ add(
     "mnist",
     fit=train_and_shift,
     hidden_size=2048,
-    learning_rate=cosine(0.1),
+    learning_rate=cosine(0.2),
     epochs=120,
     augment=distort_digits,
 )
