@@ -13,7 +13,8 @@ commands take turns, and the median of the rounds counts. The commands are
 
 The rate of an MLPClassifier is constant, while ours decays by 0.95 an epoch. Halving keeps the best
 third after 1, 3 and 9 epochs; with "--halving 2" the best half after 2, 4, 7 and 14. tune.py goes
-on with the nets that it keeps, scikit-learn trains them from the start again. Writes sweep.md.
+on with the nets that it keeps, scikit-learn trains them from the start again, and its best may be
+one that was not kept. Writes sweep.md.
 """
 
 import os
