@@ -5,11 +5,11 @@
     python benchmarks/headlines.py report keras-simple --seeds 0 1 2 3 4
     python benchmarks/headlines.py --seeds                      # only writes the table anew
 
-ROWS below says what is trained and how. Settings that were not published with the figure beside a
-row were chosen by accuracy on the validation images; of two that differ no more than seeds do, the
-quicker was taken. Each net adds a line to headlines.csv: its accuracy on validation and test
-images, and the CPU seconds of training with one BLAS thread. The table, headlines.md, shows the
-lines whose setting is the row's present one; if a seed was run more than once, the last.
+ROWS below says what is trained and how. Settings that do not come from a course were chosen by
+accuracy on the validation images; of two settings whose accuracies differ no more than those of two
+seeds, the quicker was taken. Each net adds a line to headlines.csv: its accuracy on validation and
+test images, and the CPU seconds of training with one BLAS thread. The table, headlines.md, shows
+the lines whose setting is the row's present one; if a seed was run more than once, the last.
 """
 
 import os
@@ -118,8 +118,8 @@ def train_net(row, data, seed):
 def widened(net, versions):
     """One wide net with the mean scores of nets that differ from `net` only in W1.
 
-    Its hidden units are those of all of them. To shift W1 has the effect of shifting the image the
-    other way, and to mirror W1 that of mirroring it: so these are mean scores of moved images.
+    It has the hidden units of all of them. Shifting W1 acts like shifting the image the other way,
+    mirroring W1 like mirroring the image: so these are mean scores of moved images.
     """
     W1, b1, W2, b2 = net.params.values()
     count = len(versions)
@@ -153,7 +153,7 @@ def shifted(weights, pixels):
 
 
 def train_and_shift(row, data, seed):
-    """Train a net, then give it each hidden unit five times: as it is, shifted by a pixel."""
+    """Train a net, then give it each hidden unit five times: as it is, and moved by a pixel."""
     net, seconds = train_net(row, data, seed)
     weights = net.params["W1"].reshape(*data.image_shape, -1)
     return widened(net, shifted(weights, 1)), seconds
@@ -212,7 +212,7 @@ add(
 
 add(
     "cs231n-tuned",
-    "CIFAR-10 test 48 % asked, 52 % best (cs231n)",
+    "CIFAR-10 validation 48 % asked, 52 % best",
     "cifar10",
     validation=1000,
     normalize="standard",
@@ -315,7 +315,7 @@ add(
 # and are tested on a third of the test images.
 add(
     "svhn-part",
-    "SVHN test 75.7 %, trained on 70,000, not on 4,000",
+    "SVHN test 75.7 % (70,000 images; here 4,000)",
     "svhn",
     validation=434,
     normalize="standard",
@@ -330,7 +330,7 @@ add(
 for optimizer in ("sgd", "momentum"):
     add(
         f"svhn-part-{optimizer}",
-        "SVHN test 75.7 %, trained on 70,000, not on 4,000",
+        "SVHN test 75.7 % (70,000 images; here 4,000)",
         "svhn",
         validation=434,
         hidden_size=512,
@@ -366,7 +366,7 @@ add(
 
 add(
     "fashion-scikit-learn",
-    "Fashion-MNIST, MLPClassifier with its defaults",
+    "Fashion-MNIST, MLPClassifier instead of TwoLayerNet",
     "fashion_mnist",
     fit=train_scikit_learn,
     hidden_layer_sizes=1024,
@@ -425,13 +425,14 @@ def table():
         text += f"| {words} |\n"
     text += f"""
 Test, validation and seconds are means over the seeds, in brackets is the test of each. Seconds are
-CPU seconds of training with one BLAS thread; headlines.csv names the machines. Settings were chosen
-by validation images. A TwoLayerNet has, unless its row says otherwise: {in_words(DEFAULTS)},
-momentum 0.9, and a learning rate that is a number decays by 0.95 an epoch.
+CPU seconds of training with one BLAS thread; headlines.csv names the machines. Settings that no
+course gives were chosen by validation images. A TwoLayerNet has, unless its row says otherwise:
+{in_words(DEFAULTS)}, momentum 0.9, and a learning rate that is a number decays by 0.95 an epoch.
 
-With momentum_in_windows each hidden unit sees 17 x 17 pixels. With train_and_shift the net that is
-tested has five times the hidden units, with train_mirror_and_shift ten times: its scores are the
-means of those that the trained net has for an image and its moved copies.
+With momentum_in_windows each hidden unit sees at most 17 x 17 pixels. With train_and_shift the net
+that is tested has five times the hidden units, with train_mirror_and_shift ten times: its scores
+are the means of the trained net's scores of an image and its moved (and mirrored) copies. The
+SVHN rows are tested on a third of SVHN's test images.
 """
     return text
 
