@@ -101,8 +101,8 @@ def momentum_in_windows(w, g, state, learning_rate):
     momentum(w, g, state, learning_rate)
 
 
-# ---- Ways to fit a net to a row's data. Each returns an object with a method `predict`, and the
-# processor's seconds for training.
+# ---- Ways to fit a net to a row's data. Each returns an object with a method `predict`, and the CPU
+# seconds of training.
 
 
 def train_net(row, data, seed):
@@ -312,7 +312,8 @@ add(
 )
 
 # The course trained on 73,257 images. The next three rows have 4,434, 434 of them for validation,
-# and are tested on a third of the test images.
+# and are tested on a third of the test images. Anyone who has all of SVHN trains on all of it: then
+# the figures are no longer those of a part.
 add(
     "svhn-part",
     "SVHN test 75.7 % (70,000 images; here 4,000)",

@@ -1,7 +1,7 @@
 """Seconds and best accuracy of a sweep: tune.py and scikit-learn's searches.
 
     python -m pip install -r requirements-bench.txt
-    python benchmarks/sweep.py  # five minutes of an idle machine with two cores
+    python benchmarks/sweep.py  # three minutes of an idle machine with two cores
 
 All try the same 27 nets on mnist5k, with momentum 0.9, 27 epochs at most and batches of 50, in two
 processes of one BLAS thread each, where no other number is said, and judge them by the same
@@ -61,7 +61,7 @@ def grid(search_class=GridSearchCV, **options):
         nesterovs_momentum=False,
         batch_size=50,
         max_iter=EPOCHS,
-        n_iter_no_change=EPOCHS,  # it must not stop earlier
+        n_iter_no_change=EPOCHS,  # so that it does not stop before the last epoch
         random_state=0,
     )
     data = load_dataset("mnist5k")
