@@ -101,8 +101,8 @@ def momentum_in_windows(w, g, state, learning_rate):
     momentum(w, g, state, learning_rate)
 
 
-# ---- Ways to fit a net to a row's data. Each returns an object with a method `predict`, and the CPU
-# seconds of training.
+# ---- Ways to fit a net to a row's data. Each returns an object with a method `predict`, and the
+# CPU seconds of training.
 
 
 def train_net(row, data, seed):
